@@ -1,0 +1,18 @@
+"""nlsql-gateway: a Postgres-wire-compatible proxy that answers questions in words.
+
+The rooms, in the order in which a statement meets them:
+
+- ``server``: sockets. Accepts a client, logs it in, opens its upstream connection, relays.
+- ``wire``: the PostgreSQL protocol v3 without IO.
+- ``admission``: READ FIRST. The one gate for statement text: classify, ask, decide, record.
+- ``sql``: what a piece of SQL is. ``policy``: may it run, and in what form. Both pure.
+- ``ask``: from a question in words to SQL, through a model behind the ``Generator`` seam.
+- ``audit``: the append-only, hash-chained account of what was asked, decided and run.
+- ``embedded``: the default that needs nothing installed: PostgreSQL, Triton, the model.
+- ``config``, ``log``, ``errors``: settings, structured logs, the exceptions.
+- ``app``: the composition root. ``cli``: the commands.
+
+``downstream`` is towards the client and ``upstream`` towards PostgreSQL, everywhere.
+"""
+
+__version__ = "0.1.0.dev0"

@@ -1,0 +1,222 @@
+"""Settings: the only reader of the environment and of file paths.
+
+``load(path)`` reads ``gateway.yaml``; every key has a default but ``upstream`` and ``policy``. A key may be overridden by the
+environment: ``NLSQL_LISTEN__PORT=7000`` is ``listen: {port: 7000}``. Relative paths are relative to the file's folder.
+Secrets are named by the variable that holds them (``password_env``) or the file (``password_file``), never written down.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from nlsql_gateway.errors import ConfigError
+
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h)\s*", value)
+        if match is None:
+            raise ValueError("write a number with a unit: 500ms, 20s, 5min, 1h")
+        return float(match[1]) * _UNITS[match[2]]
+    return value
+
+
+def _bytes(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+)\s*(B|kB|MB|GB)\s*", value)
+        if match is None:
+            raise ValueError("write a number with a unit: 64kB, 16MB, 1GB")
+        return int(match[1]) * {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3}[match[2]]
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Tls(_Section):
+    certificate: Path
+    "PEM file: the server's certificate, then its chain."
+    key: Path
+    "PEM file: the private key."
+    required: bool = False
+    "Refuse clients that do not ask for TLS."
+
+
+class Listen(_Section):
+    host: str = "127.0.0.1"
+    port: int = Field(6432, ge=0, le=65535)
+    "0: any free port; the ready line says which."
+    tls: Tls | None = None
+    max_clients: int = Field(1000, gt=0)
+    "One more is refused with 53300."
+    login_timeout: Seconds = 30.0
+    "From accept to the end of login."
+    idle_timeout: Seconds | None = None
+    "A client that sends nothing for this long outside a transaction is disconnected with 57P05; null: never."
+    max_message: Bytes = 64 * 1024**2
+    "A longer message from a client is refused with 54000."
+
+
+class Upstream(_Section):
+    host: str = "127.0.0.1"
+    "A host name or address, or the folder of a Unix socket."
+    port: int = Field(5432, ge=1, le=65535)
+    user: str
+    "The service role that every statement runs as; `nlsql-gateway check` says when it may do too much."
+    password_env: str | None = None
+    "The environment variable that holds the password."
+    password_file: Path | None = None
+    "A file whose first line is the password."
+    sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    root_certificate: Path | None = None
+    "PEM file of the authorities for verify-ca and verify-full; null: the system's."
+    connect_timeout: Seconds = 10.0
+    catalog_refresh: Seconds = 60.0
+    "How old the picture of the database's tables may become before it is read again."
+
+    def password(self) -> str | None:
+        """The password, read now; None when neither key is set. Raises ConfigError when it is named but not there."""
+        if self.password_env is not None:
+            value = os.environ.get(self.password_env)  # noqa: TID251 - this module is the one reader
+            if value is None:
+                raise ConfigError(f"upstream.password_env: the environment variable {self.password_env} is not set")
+            return value
+        if self.password_file is not None:
+            try:
+                return self.password_file.read_text().splitlines()[0]
+            except (OSError, IndexError) as error:
+                raise ConfigError(f"upstream.password_file: {self.password_file}: {error}") from error
+        return None
+
+
+class Auth(_Section):
+    method: Literal["scram-sha-256", "trust"] = "scram-sha-256"
+    users: Path | None = None
+    "The users file: one `\"name\" \"SCRAM-SHA-256$…\"` a line, as `nlsql-gateway user add` writes it."
+
+    @model_validator(mode="after")
+    def _needs_users(self) -> Auth:
+        if self.method != "trust" and self.users is None:
+            raise ValueError("method scram-sha-256 needs the key users: the file with the verifiers")
+        return self
+
+
+class Ask(_Section):
+    backend: Literal["triton", "openai", "none"] = "triton"
+    "none: questions are refused with NL002."
+    url: str = "grpc://127.0.0.1:8001"
+    "triton: grpc://host:port or grpcs://host:port. openai: the base URL that ends in /v1."
+    model: str = "qwen2_5_coder_1_5b"
+    prompt: Literal["auto", "chatml", "sqlcoder"] = "auto"
+    "The template family; auto tells it from the model's name."
+    deadline: Seconds = 20.0
+    "From the question to its SQL, repairs included; past it 57014."
+    repairs: int = Field(2, ge=0, le=5)
+    "How often the model may mend its SQL with the error."
+    max_tokens: int = Field(400, gt=0)
+    max_prompt_tokens: int = Field(6000, gt=0)
+    "The schema is pruned to fit."
+    api_key_env: str | None = None
+    "openai: the environment variable that holds the key."
+
+    def api_key(self) -> str | None:
+        if self.api_key_env is None:
+            return None
+        value = os.environ.get(self.api_key_env)  # noqa: TID251 - this module is the one reader
+        if value is None:
+            raise ConfigError(f"ask.api_key_env: the environment variable {self.api_key_env} is not set")
+        return value
+
+
+class Audit(_Section):
+    path: Path = Path("audit/audit.jsonl")
+    durability: Literal["written", "fsync"] = "written"
+    "written: handed to the kernel before the statement goes on; fsync: on the disk."
+
+
+class Log(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(BaseSettings):
+    """One gateway. See docs/settings.md."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="NLSQL_", env_nested_delimiter="__", use_attribute_docstrings=True
+    )
+
+    listen: Listen = Listen()
+    upstream: Upstream
+    auth: Auth
+    ask: Ask = Ask()
+    policy: Path
+    "The policy file."
+    audit: Audit = Audit()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (env_settings, init_settings)  # the environment wins over the file
+
+
+def load(path: Path) -> Settings:
+    """The settings in the YAML file ``path``. Raises ConfigError naming the file and the key, one line a fault."""
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {_one_line(error)}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected keys such as listen, upstream, policy")
+    try:
+        settings = Settings(**data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_fault(path, dict(e)) for e in error.errors())) from error
+    return _resolved(settings, path.resolve().parent)
+
+
+def _fault(path: Path, error: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "(file)"
+    message = "not a known key" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
+    return f"{path}: {key}: {message}"
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark is not None else ""
+    return f"{where}{getattr(error, 'problem', None) or 'not YAML'}"
+
+
+def _resolved(model: Any, folder: Path) -> Any:
+    """A copy whose relative paths start at ``folder``."""
+    updates: dict[str, Any] = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, Path):
+            updates[name] = value if value.is_absolute() else folder / value
+        elif isinstance(value, BaseModel):
+            updates[name] = _resolved(value, folder)
+    return model.model_copy(update=updates)

@@ -1,0 +1,94 @@
+"""Catalog: a frozen picture of one database's schemas, relations, columns, types, keys and functions.
+
+``server/postgres.py`` reads it from the upstream; everything here is pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+RelationKind = Literal["table", "partitioned table", "view", "materialized view", "foreign table", "sequence"]
+Volatility = Literal["immutable", "stable", "volatile"]
+
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    type: str
+    "As format_type(atttypid, atttypmod) writes it."
+    not_null: bool = False
+    comment: str = ""
+    generated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    columns: tuple[str, ...]
+    target: tuple[str, str]
+    "(schema, name) of the referenced table."
+    target_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    schema: str
+    name: str
+    kind: RelationKind
+    columns: tuple[Column, ...]
+    comment: str = ""
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    parents: tuple[tuple[str, str], ...] = ()
+    "(schema, name) of the tables this one inherits from or is a partition of, nearest first."
+    estimated_rows: int = -1
+    "pg_class.reltuples; -1 when never analysed."
+    security_invoker: bool = False
+    "Views only: the view runs with the caller's rights."
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.schema, self.name)
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    schema: str
+    name: str
+    kind: Literal["function", "procedure", "aggregate", "window"]
+    volatility: Volatility
+    leakproof: bool = False
+    security_definer: bool = False
+    returns_set: bool = False
+    language: str = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Immutable; ``version`` changes whenever anything in it does."""
+
+    database: str
+    version: str
+    "A hash over all the rest, hexadecimal."
+    server_version: int
+    "As server_version_num: 180006."
+    search_path: tuple[str, ...]
+    "What current_schemas(true) says for the service role: pg_catalog comes first unless named elsewhere."
+    relations: Mapping[tuple[str, str], Relation]
+    functions: Mapping[str, tuple[Function, ...]] = field(default_factory=dict)
+    "By bare name; all overloads in all schemas."
+
+    def resolve(self, schema: str | None, name: str) -> Relation | None:
+        """The relation that Postgres would find: by the schema given, else by the search path. None: no such relation."""
+        if schema is not None:
+            return self.relations.get((schema, name))
+        for candidate in self.search_path:
+            found = self.relations.get((candidate, name))
+            if found is not None:
+                return found
+        return None
