@@ -1,26 +1,34 @@
 """READ FIRST. The one gate for statement text: classify, ask, decide, record.
 
-Two client messages carry statement text, Query and Parse; both come here, and so do ``nlsql-gateway explain`` and
-``ask``. What comes back is a value: ``Admitted`` with the text to send upstream, or ``Refused`` with what to tell the
-client. Either way the decision is in the audit log before this returns; if it could not be written, ``AuditError``.
+Two client messages carry statement text, Query and Parse; both come here, and ``nlsql-gateway explain`` runs the same
+code. What comes back is a value: ``Admitted`` with the text to send upstream, or ``Refused`` with what to tell the
+client. Either way the decision is in the audit log before this returns; if it could not be written: ``AuditError``.
+
+    text ── classify ──► Batch ───────────── decide ──► Judgement ── record ──► Admitted | Refused
+                    └──► Question ── ask ──────┘
+                                     SQL from a model is untrusted text: it goes back to classify
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from nlsql_gateway.ask import Answer, Asker, Problem
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Sink
 from nlsql_gateway.errors import AskError, AskTimeout, GatewayError, ModelUnavailable, StatementError, UpstreamError
-from nlsql_gateway.policy import Allow, Applied, Deny, Policy, Principal, Reason, decide, visible
+from nlsql_gateway.policy import Applied, Deny, Policy, Principal, Reason, decide, visible
 from nlsql_gateway.sql import Batch, Catalog, Kind, Question, Statement, classify
 
-Protocol_ = Literal["simple", "extended", "command"]
+REFRESH_PAUSE = 1.0
+"""Seconds between two readings of a catalog that unknown names may cause: a client cannot make us read it all day."""
+
+CACHE_ENTRIES = 4096
+CACHE_TEXT = 16 * 1024
+"""Characters of the longest text that is kept with its judgement."""
 
 
 class Database(Protocol):
@@ -56,6 +64,31 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be done with one text, before anything is recorded."""
+
+    verdict: Literal["allow", "deny", "error"]
+    "error: a question that did not become SQL, or SQL that is none."
+    sql: str = ""
+    "allow: the text to send upstream."
+    statements: tuple[Statement, ...] = ()
+    applied: tuple[Applied, ...] = ()
+    relations: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    reason: str = ""
+    sqlstate: str = "00000"
+    message: str = ""
+    detail: str = ""
+    hint: str = ""
+    position: int | None = None
+    question: str | None = None
+    answer: Answer | None = None
+    notices: tuple[Notice, ...] = ()
+    versions: tuple[str, str] = ("", "")
+    "(policy, catalog) that decided."
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     record_id: str
     "Of the decision in the audit log; ``Admission.close`` needs it."
@@ -85,9 +118,334 @@ class Outcome:
     """How a run ended."""
 
     sqlstate: str = "00000"
-    "00000: success; the upstream's otherwise; 08006 when the upstream or client was lost midway."
+    "00000: success; the upstream's otherwise; 08006 when the upstream or the client was lost midway."
     rows: int = 0
     bytes: int = 0
     "Of row data relayed to the client."
     duration: float = 0.0
     "Seconds, from forwarding to the last reply."
+
+
+@dataclass(slots=True)
+class Admission:
+    """The gate. One for a gateway; every part is handed in by ``app.py``."""
+
+    policy: Callable[[], Policy]
+    "The policy in force; a statement uses the one that it read to its end."
+    database: Callable[[str], Database]
+    sink: Sink
+    asker: Asker | None
+    "None: questions are refused with NL002."
+    deadline: float
+    "Seconds from a question to its SQL."
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    new_id: Callable[[], str]
+    _judged: dict[tuple[str, str, str, str], Judgement] = field(default_factory=dict)
+    _refreshed: dict[str, float] = field(default_factory=dict)
+
+    def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
+        """Admit ``text`` without awaiting anything; None when that cannot be: then call ``admit``."""
+        judgement = self._judge_now(text, client)
+        return None if judgement is None else self._record(text, client, judgement)
+
+    async def admit(self, text: str, client: Client) -> Admitted | Refused:
+        """Admit ``text``. Cancel the task to cancel a question; the cancelled question is recorded too."""
+        try:
+            judgement = await self.judge(text, client)
+        except asyncio.CancelledError:
+            self._record(
+                text,
+                client,
+                Judgement("error", sqlstate=AskTimeout.default_sqlstate, reason="cancelled", question=text),
+            )
+            raise
+        return self._record(text, client, judgement)
+
+    def current(self, admitted: Admitted, client: Client) -> bool:
+        """Whether the pair of policy and catalog that admitted this is still in force. If not: admit the text again."""
+        policy = self.policy()
+        catalog = self.database(client.database).catalog()
+        return admitted.versions == _versions(policy, None if policy.pass_through else catalog)
+
+    def executing(self, admitted: Admitted, client: Client, parameters: Sequence[str | None]) -> str:
+        """Record that a prepared statement is about to run; the id of that record, for ``close``."""
+        record_id = self.new_id()
+        self.sink.append(
+            ExecutionRecord(
+                id=record_id,
+                time=self.clock(),
+                decision=admitted.record_id,
+                connection=client.connection,
+                user=client.principal.name,
+                parameters=tuple(parameters),
+            )
+        )
+        return record_id
+
+    def close(self, record_id: str, client: Client, outcome: Outcome) -> None:
+        """Record how a run ended."""
+        self.sink.append(
+            OutcomeRecord(
+                id=record_id,
+                time=self.clock(),
+                connection=client.connection,
+                sqlstate=outcome.sqlstate,
+                rows=outcome.rows,
+                bytes=outcome.bytes,
+                duration_ms=round(outcome.duration * 1000, 3),
+            )
+        )
+
+    async def judge(self, text: str, client: Client) -> Judgement:
+        """The judgement on ``text``, questions answered and the catalog read where needed; records nothing."""
+        database = self.database(client.database)
+        judgement = self._judge_now(text, client, final=not self._may_refresh(client.database))
+        if judgement is not None:
+            return judgement
+        policy = self.policy()
+        try:
+            question = classify(text)
+            if isinstance(question, Question):
+                return await self._answer(question, client, policy, database.catalog() or await database.refresh())
+            self._refreshed[client.database] = self.monotonic()
+            return self._decide(text, question, client, policy, await database.refresh())
+        except GatewayError as error:
+            words = question.words if isinstance(question, Question) else None
+            return _failed(error, question=words, versions=_versions(policy, database.catalog()))
+
+    def _judge_now(self, text: str, client: Client, *, final: bool = False) -> Judgement | None:
+        """None: a question, no catalog yet, or (unless ``final``) a name that a fresher catalog may have."""
+        policy = self.policy()
+        catalog = None if policy.pass_through else self.database(client.database).catalog()
+        if catalog is None and not policy.pass_through:
+            return None
+        key = (*_versions(policy, catalog), client.principal.name, text)
+        cached = self._judged.get(key)
+        if cached is not None:
+            return cached
+        try:
+            batch = classify(text)
+        except GatewayError as error:
+            if policy.pass_through and isinstance(error, StatementError):
+                return Judgement("allow", sql=text, versions=_versions(policy, catalog))  # PostgreSQL words the error
+            return _failed(
+                error, verdict="deny", reason=Reason.NOT_UNDERSTOOD.value, versions=_versions(policy, catalog)
+            )
+        if isinstance(batch, Question):
+            return None
+        judgement = self._decide(text, batch, client, policy, catalog)
+        if judgement.reason == Reason.UNKNOWN_NAME.value:
+            return judgement if final else None
+        if len(text) <= CACHE_TEXT:
+            if len(self._judged) >= CACHE_ENTRIES:
+                self._judged.pop(next(iter(self._judged)))
+            self._judged[key] = judgement
+        return judgement
+
+    def _decide(self, text: str, batch: Batch, client: Client, policy: Policy, catalog: Catalog | None) -> Judgement:
+        """All statements of a text or none: one that is denied denies the others."""
+        versions = _versions(policy, catalog)
+        if policy.pass_through or catalog is None:
+            return Judgement("allow", sql=text, statements=batch.statements, versions=versions)
+        changed: dict[int, str] = {}
+        applied: list[Applied] = []
+        relations: set[str] = set()
+        functions: set[str] = set()
+        for index, statement in enumerate(batch.statements):
+            decision = decide(statement, client.principal, catalog, policy)
+            relations.update(decision.relations)
+            functions.update(decision.functions)
+            if isinstance(decision, Deny):
+                return Judgement(
+                    "deny",
+                    reason=decision.reason.value,
+                    sqlstate=decision.sqlstate,
+                    message=decision.message,
+                    hint=decision.hint,
+                    position=decision.position if len(batch.statements) == 1 else None,
+                    relations=tuple(sorted(relations)),
+                    functions=tuple(sorted(functions)),
+                    versions=versions,
+                )
+            applied.extend(decision.applied)
+            if decision.sql != statement.text:
+                changed[index] = decision.sql
+        return Judgement(
+            "allow",
+            sql=batch.replace(changed) if changed else text,
+            statements=batch.statements,
+            applied=tuple(applied),
+            relations=tuple(sorted(relations)),
+            functions=tuple(sorted(functions)),
+            versions=versions,
+        )
+
+    async def _answer(self, question: Question, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
+        """A question becomes SQL, which is decided on like any other text. Raises AskError, UpstreamError."""
+        if self.asker is None:
+            raise ModelUnavailable(
+                "questions are not answered here", hint="set ask.backend in gateway.yaml, or write SQL"
+            )
+        database = self.database(client.database)
+
+        async def check(sql: str) -> Problem | None:
+            judgement = self._judge_answer(sql, client, policy, catalog)
+            if judgement.verdict != "allow":
+                return Problem(judgement.message, judgement.position)
+            try:
+                await database.explain(judgement.sql)
+            except UpstreamError as error:
+                if error.sqlstate[:2] in ("08", "57"):
+                    raise  # the server, not the SQL
+                return Problem(error.message, None)
+            return None
+
+        schema = visible(catalog, client.principal, policy)
+        try:
+            async with asyncio.timeout(self.deadline):
+                answer = await self.asker.answer(
+                    question.words, schema, check, today=self.clock().date(), timeout=self.deadline
+                )
+        except TimeoutError as error:
+            raise AskTimeout(
+                f"the question was not answered within {self.deadline:g} s",
+                hint="ask something simpler, or raise ask.deadline",
+            ) from error
+        judgement = replace(
+            self._judge_answer(answer.sql, client, policy, catalog), question=question.words, answer=answer
+        )
+        if judgement.verdict != "allow":
+            return judgement
+        if question.explain:
+            return replace(judgement, sql=_explanation(judgement), statements=())
+        return replace(judgement, notices=(_notice(judgement, answer),))
+
+    def _judge_answer(self, sql: str, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
+        """Untrusted text from a model: exactly one SELECT, then decided on as if a person had typed it."""
+        versions = _versions(policy, catalog)
+        try:
+            batch = classify(sql)
+        except GatewayError as error:
+            return _failed(error, verdict="deny", reason=Reason.NOT_UNDERSTOOD.value, versions=versions)
+        if isinstance(batch, Question) or [statement.kind for statement in batch.statements] != [Kind.SELECT]:
+            return Judgement(
+                "deny",
+                reason=Reason.STATEMENT_KIND.value,
+                sqlstate="42501",
+                message="the model's answer is not one SELECT statement",
+                hint="ask for something that can be read from the tables",
+                versions=versions,
+            )
+        return self._decide(sql, batch, client, policy, catalog)
+
+    def _may_refresh(self, database: str) -> bool:
+        return self.monotonic() - self._refreshed.get(database, -REFRESH_PAUSE) >= REFRESH_PAUSE
+
+    def _record(self, text: str, client: Client, judgement: Judgement) -> Admitted | Refused:
+        record_id = self.new_id()
+        answer = judgement.answer
+        allowed = judgement.verdict == "allow"
+        self.sink.append(
+            DecisionRecord(
+                id=record_id,
+                time=self.clock(),
+                user=client.principal.name,
+                address=client.address,
+                application_name=client.application_name,
+                database=client.database,
+                connection=client.connection,
+                protocol=client.protocol,
+                text=text,
+                question=judgement.question,
+                sql=judgement.sql if allowed else None,
+                verdict=judgement.verdict,
+                reason=judgement.reason,
+                sqlstate=judgement.sqlstate,
+                rules=tuple(_rule(applied) for applied in judgement.applied),
+                relations=judgement.relations,
+                functions=judgement.functions,
+                model=answer.model if answer else "",
+                model_version=answer.version if answer else "",
+                attempts=answer.attempts if answer else 0,
+                confidence=answer.confidence if answer else None,
+                policy=judgement.versions[0],
+                catalog=judgement.versions[1],
+            )
+        )
+        if allowed:
+            return Admitted(
+                record_id,
+                judgement.sql,
+                judgement.statements,
+                judgement.notices,
+                judgement.versions,
+                judgement.sql != text,
+            )
+        return Refused(
+            record_id, judgement.sqlstate, judgement.message, judgement.detail, judgement.hint, judgement.position
+        )
+
+
+def _versions(policy: Policy, catalog: Catalog | None) -> tuple[str, str]:
+    return (policy.version, catalog.version if catalog is not None else "")
+
+
+def _failed(
+    error: GatewayError,
+    *,
+    versions: tuple[str, str],
+    verdict: Literal["deny", "error"] = "error",
+    reason: str = "",
+    question: str | None = None,
+) -> Judgement:
+    return Judgement(
+        verdict,
+        reason=reason or type(error).__name__,
+        sqlstate=error.sqlstate,
+        message=error.message,
+        detail=error.detail,
+        hint=error.hint,
+        position=error.position if isinstance(error, StatementError) else None,
+        question=question,
+        versions=versions,
+    )
+
+
+def _rule(applied: Applied) -> str:
+    return f"{applied.rule} {applied.target}" + (f" ({applied.detail})" if applied.detail else "")
+
+
+def _notice(judgement: Judgement, answer: Answer) -> Notice:
+    """Says what was run, by which model, under which rules: psql shows it, BI tools ignore it."""
+    facts = [f"model: {answer.model} {answer.version}".rstrip(), f"attempts: {answer.attempts}"]
+    if answer.confidence is not None:
+        facts.append(f"confidence: {answer.confidence:.2f}")
+    facts.extend(_rule(applied) for applied in judgement.applied)
+    return Notice(f"SQL: {answer.sql}", "; ".join(facts))
+
+
+def _explanation(judgement: Judgement) -> str:
+    """A statement whose rows are the explanation: upstream answers it, so every client gets an ordinary result set."""
+    assert judgement.answer is not None
+    answer = judgement.answer
+    rows = [
+        ("question", judgement.question or ""),
+        ("sql", answer.sql),
+        ("verdict", judgement.verdict),
+        *(("rule", _rule(applied)) for applied in judgement.applied),
+        ("would run", judgement.sql),
+        ("model", f"{answer.model} {answer.version}".rstrip()),
+        ("attempts", str(answer.attempts)),
+    ]
+    values = ", ".join(f"({_literal(item)}, {_literal(value)})" for item, value in rows)
+    return f"SELECT * FROM (VALUES {values}) AS explanation(item, value)"
+
+
+def _literal(text: str) -> str:
+    """A string constant: standard_conforming_strings is pinned on (PostgreSQL manual, 4.1.2.1)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -106,7 +106,7 @@ class Upstream(_Section):
 class Auth(_Section):
     method: Literal["scram-sha-256", "trust"] = "scram-sha-256"
     users: Path | None = None
-    "The users file: one `\"name\" \"SCRAM-SHA-256$…\"` a line, as `nlsql-gateway user add` writes it."
+    'The users file: one `"name" "SCRAM-SHA-256$…"` a line, as `nlsql-gateway user add` writes it.'
 
     @model_validator(mode="after")
     def _needs_users(self) -> Auth:
@@ -200,7 +200,9 @@ def load(path: Path) -> Settings:
 
 def _fault(path: Path, error: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in error["loc"]) or "(file)"
-    message = "not a known key" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
+    message = (
+        "not a known key" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
+    )
     return f"{path}: {key}: {message}"
 
 
