@@ -1,8 +1,8 @@
 """Settings: the only reader of the environment and of file paths.
 
-``load(path)`` reads ``gateway.yaml``; every key has a default but ``upstream`` and ``policy``. A key may be overridden by the
-environment: ``NLSQL_LISTEN__PORT=7000`` is ``listen: {port: 7000}``. Relative paths are relative to the file's folder.
-Secrets are named by the variable that holds them (``password_env``) or the file (``password_file``), never written down.
+``load(path)`` reads ``gateway.yaml``; every key has a default but ``upstream``, ``auth`` and ``policy``. The
+environment wins over the file: ``NLSQL_LISTEN__PORT=7000`` is ``listen: {port: 7000}``. Relative paths start at the
+file's folder. Secrets are named by the variable (``password_env``) or the file (``password_file``) that holds them.
 """
 
 from __future__ import annotations
@@ -172,11 +172,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings gives the signature
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (env_settings, init_settings)  # the environment wins over the file
 

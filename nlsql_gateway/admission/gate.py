@@ -1,27 +1,20 @@
-"""READ FIRST. The one gate for statement text: classify, ask, decide, record.
-
-Two client messages carry statement text, Query and Parse; both come here, and ``nlsql-gateway explain`` runs the same
-code. What comes back is a value: ``Admitted`` with the text to send upstream, or ``Refused`` with what to tell the
-client. Either way the decision is in the audit log before this returns; if it could not be written: ``AuditError``.
-
-    text ── classify ──► Batch ───────────── decide ──► Judgement ── record ──► Admitted | Refused
-                    └──► Question ── ask ──────┘
-                                     SQL from a model is untrusted text: it goes back to classify
-"""
+"""The gate: one class, read from ``admit_now`` and ``admit`` downwards. See the package's docstring for the picture."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import Literal
 
-from nlsql_gateway.ask import Answer, Asker, Problem
+from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
+from nlsql_gateway.admission.wording import explanation, notice, rule
+from nlsql_gateway.ask import Asker, Problem
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Sink
-from nlsql_gateway.errors import AskError, AskTimeout, GatewayError, ModelUnavailable, StatementError, UpstreamError
-from nlsql_gateway.policy import Applied, Deny, Policy, Principal, Reason, decide, visible
-from nlsql_gateway.sql import Batch, Catalog, Kind, Question, Statement, classify
+from nlsql_gateway.errors import AskTimeout, GatewayError, ModelUnavailable, StatementError, UpstreamError
+from nlsql_gateway.policy import Applied, Deny, Policy, Reason, decide, visible
+from nlsql_gateway.sql import Batch, Catalog, Kind, Question, classify
 
 REFRESH_PAUSE = 1.0
 """Seconds between two readings of a catalog that unknown names may cause: a client cannot make us read it all day."""
@@ -29,101 +22,6 @@ REFRESH_PAUSE = 1.0
 CACHE_ENTRIES = 4096
 CACHE_TEXT = 16 * 1024
 """Characters of the longest text that is kept with its judgement."""
-
-
-class Database(Protocol):
-    """One upstream database, as admission needs it. ``server/postgres.py`` implements it."""
-
-    def catalog(self) -> Catalog | None:
-        """The current picture; None when it must be read first."""
-
-    async def refresh(self) -> Catalog:
-        """Read the picture again. Raises UpstreamError."""
-
-    async def explain(self, sql: str) -> None:
-        """Plan ``sql`` without running it, read only. Raises UpstreamError with PostgreSQL's message and SQLSTATE."""
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who sends statements and from where; fixed for a connection."""
-
-    principal: Principal
-    database: str
-    application_name: str
-    address: str
-    connection: str
-    "A random id of the connection, in every record of it."
-    protocol: Protocol_ = "simple"
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    message: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What is to be done with one text, before anything is recorded."""
-
-    verdict: Literal["allow", "deny", "error"]
-    "error: a question that did not become SQL, or SQL that is none."
-    sql: str = ""
-    "allow: the text to send upstream."
-    statements: tuple[Statement, ...] = ()
-    applied: tuple[Applied, ...] = ()
-    relations: tuple[str, ...] = ()
-    functions: tuple[str, ...] = ()
-    reason: str = ""
-    sqlstate: str = "00000"
-    message: str = ""
-    detail: str = ""
-    hint: str = ""
-    position: int | None = None
-    question: str | None = None
-    answer: Answer | None = None
-    notices: tuple[Notice, ...] = ()
-    versions: tuple[str, str] = ("", "")
-    "(policy, catalog) that decided."
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    record_id: str
-    "Of the decision in the audit log; ``Admission.close`` needs it."
-    sql: str
-    "What to send upstream in the place of the client's text."
-    statements: tuple[Statement, ...]
-    "As decided on; empty for an empty query."
-    notices: tuple[Notice, ...] = ()
-    versions: tuple[str, str] = ("", "")
-    "(policy, catalog) that decided."
-    rewritten: bool = False
-    "The text sent is not the client's own: positions in upstream errors mean nothing to the client."
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    record_id: str
-    sqlstate: str
-    message: str
-    detail: str = ""
-    hint: str = ""
-    position: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended."""
-
-    sqlstate: str = "00000"
-    "00000: success; the upstream's otherwise; 08006 when the upstream or the client was lost midway."
-    rows: int = 0
-    bytes: int = 0
-    "Of row data relayed to the client."
-    duration: float = 0.0
-    "Seconds, from forwarding to the last reply."
 
 
 @dataclass(slots=True)
@@ -318,8 +216,8 @@ class Admission:
         if judgement.verdict != "allow":
             return judgement
         if question.explain:
-            return replace(judgement, sql=_explanation(judgement), statements=())
-        return replace(judgement, notices=(_notice(judgement, answer),))
+            return replace(judgement, sql=explanation(judgement), statements=())
+        return replace(judgement, notices=(notice(judgement, answer),))
 
     def _judge_answer(self, sql: str, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
         """Untrusted text from a model: exactly one SELECT, then decided on as if a person had typed it."""
@@ -362,7 +260,7 @@ class Admission:
                 verdict=judgement.verdict,
                 reason=judgement.reason,
                 sqlstate=judgement.sqlstate,
-                rules=tuple(_rule(applied) for applied in judgement.applied),
+                rules=tuple(rule(applied) for applied in judgement.applied),
                 relations=judgement.relations,
                 functions=judgement.functions,
                 model=answer.model if answer else "",
@@ -410,42 +308,3 @@ def _failed(
         question=question,
         versions=versions,
     )
-
-
-def _rule(applied: Applied) -> str:
-    return f"{applied.rule} {applied.target}" + (f" ({applied.detail})" if applied.detail else "")
-
-
-def _notice(judgement: Judgement, answer: Answer) -> Notice:
-    """Says what was run, by which model, under which rules: psql shows it, BI tools ignore it."""
-    facts = [f"model: {answer.model} {answer.version}".rstrip(), f"attempts: {answer.attempts}"]
-    if answer.confidence is not None:
-        facts.append(f"confidence: {answer.confidence:.2f}")
-    facts.extend(_rule(applied) for applied in judgement.applied)
-    return Notice(f"SQL: {answer.sql}", "; ".join(facts))
-
-
-def _explanation(judgement: Judgement) -> str:
-    """A statement whose rows are the explanation: upstream answers it, so every client gets an ordinary result set."""
-    assert judgement.answer is not None
-    answer = judgement.answer
-    rows = [
-        ("question", judgement.question or ""),
-        ("sql", answer.sql),
-        ("verdict", judgement.verdict),
-        *(("rule", _rule(applied)) for applied in judgement.applied),
-        ("would run", judgement.sql),
-        ("model", f"{answer.model} {answer.version}".rstrip()),
-        ("attempts", str(answer.attempts)),
-    ]
-    values = ", ".join(f"({_literal(item)}, {_literal(value)})" for item, value in rows)
-    return f"SELECT * FROM (VALUES {values}) AS explanation(item, value)"
-
-
-def _literal(text: str) -> str:
-    """A string constant: standard_conforming_strings is pinned on (PostgreSQL manual, 4.1.2.1)."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)

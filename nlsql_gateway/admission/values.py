@@ -1,0 +1,106 @@
+"""What goes into the gate and what comes out: frozen values, and the one seam to an upstream database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from nlsql_gateway.ask import Answer
+from nlsql_gateway.policy import Applied, Principal
+from nlsql_gateway.sql import Catalog, Statement
+
+
+class Database(Protocol):
+    """One upstream database, as admission needs it. ``server/postgres.py`` implements it."""
+
+    def catalog(self) -> Catalog | None:
+        """The current picture; None when it must be read first."""
+
+    async def refresh(self) -> Catalog:
+        """Read the picture again. Raises UpstreamError."""
+
+    async def explain(self, sql: str) -> None:
+        """Plan ``sql`` without running it, read only. Raises UpstreamError with PostgreSQL's message and SQLSTATE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who sends statements and from where; fixed for a connection."""
+
+    principal: Principal
+    database: str
+    application_name: str
+    address: str
+    connection: str
+    "A random id of the connection, in every record of it."
+    protocol: Literal["simple", "extended", "command"] = "simple"
+    "How the text came: the Query message, the Parse message, or a command of the CLI."
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    message: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be done with one text, before anything is recorded."""
+
+    verdict: Literal["allow", "deny", "error"]
+    "error: a question that did not become SQL, or SQL that is none."
+    sql: str = ""
+    "allow: the text to send upstream."
+    statements: tuple[Statement, ...] = ()
+    applied: tuple[Applied, ...] = ()
+    relations: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    reason: str = ""
+    sqlstate: str = "00000"
+    message: str = ""
+    detail: str = ""
+    hint: str = ""
+    position: int | None = None
+    question: str | None = None
+    answer: Answer | None = None
+    notices: tuple[Notice, ...] = ()
+    versions: tuple[str, str] = ("", "")
+    "(policy, catalog) that decided."
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    record_id: str
+    "Of the decision in the audit log; ``Admission.close`` needs it."
+    sql: str
+    "What to send upstream in the place of the client's text."
+    statements: tuple[Statement, ...]
+    "As decided on; empty for an empty query."
+    notices: tuple[Notice, ...] = ()
+    versions: tuple[str, str] = ("", "")
+    "(policy, catalog) that decided."
+    rewritten: bool = False
+    "The text sent is not the client's own: positions in upstream errors mean nothing to the client."
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    record_id: str
+    sqlstate: str
+    message: str
+    detail: str = ""
+    hint: str = ""
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    sqlstate: str = "00000"
+    "00000: success; the upstream's otherwise; 08006 when the upstream or the client was lost midway."
+    rows: int = 0
+    bytes: int = 0
+    "Of row data relayed to the client."
+    duration: float = 0.0
+    "Seconds, from forwarding to the last reply."

@@ -1,0 +1,42 @@
+"""How a judgement is shown to a person: the NOTICE behind an answer, the rows of ASK EXPLAIN, the rules by name."""
+
+from __future__ import annotations
+
+from nlsql_gateway.admission.values import Judgement, Notice
+from nlsql_gateway.ask import Answer
+from nlsql_gateway.policy import Applied
+
+
+def rule(applied: Applied) -> str:
+    return f"{applied.rule} {applied.target}" + (f" ({applied.detail})" if applied.detail else "")
+
+
+def notice(judgement: Judgement, answer: Answer) -> Notice:
+    """Says what was run, by which model, under which rules: psql shows it, BI tools ignore it."""
+    facts = [f"model: {answer.model} {answer.version}".rstrip(), f"attempts: {answer.attempts}"]
+    if answer.confidence is not None:
+        facts.append(f"confidence: {answer.confidence:.2f}")
+    facts.extend(rule(applied) for applied in judgement.applied)
+    return Notice(f"SQL: {answer.sql}", "; ".join(facts))
+
+
+def explanation(judgement: Judgement) -> str:
+    """A statement whose rows are the explanation: upstream answers it, so every client gets an ordinary result set."""
+    assert judgement.answer is not None
+    answer = judgement.answer
+    rows = [
+        ("question", judgement.question or ""),
+        ("sql", answer.sql),
+        ("verdict", judgement.verdict),
+        *(("rule", rule(applied)) for applied in judgement.applied),
+        ("would run", judgement.sql),
+        ("model", f"{answer.model} {answer.version}".rstrip()),
+        ("attempts", str(answer.attempts)),
+    ]
+    values = ", ".join(f"({_literal(item)}, {_literal(value)})" for item, value in rows)
+    return f"SELECT * FROM (VALUES {values}) AS explanation(item, value)"
+
+
+def _literal(text: str) -> str:
+    """A string constant: standard_conforming_strings is pinned on (PostgreSQL manual, 4.1.2.1)."""
+    return "'" + text.replace("'", "''") + "'"
