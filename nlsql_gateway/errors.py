@@ -73,7 +73,13 @@ class StatementError(GatewayError):
     default_sqlstate = "42601"
 
     def __init__(
-        self, message: str, *, hint: str = "", detail: str = "", sqlstate: str | None = None, position: int | None = None
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        detail: str = "",
+        sqlstate: str | None = None,
+        position: int | None = None,
     ) -> None:
         super().__init__(message, hint=hint, detail=detail, sqlstate=sqlstate)
         self.position = position

@@ -52,11 +52,9 @@ class Admission:
         try:
             judgement = await self.judge(text, client)
         except asyncio.CancelledError:
-            self._record(
-                text,
-                client,
-                Judgement("error", sqlstate=AskTimeout.default_sqlstate, reason="cancelled", question=text),
-            )
+            words = _words(text)
+            cancelled = Judgement("error", sqlstate=AskTimeout.default_sqlstate, reason="cancelled", question=words)
+            self._record(text, client, cancelled)
             raise
         return self._record(text, client, judgement)
 
@@ -109,8 +107,7 @@ class Admission:
             self._refreshed[client.database] = self.monotonic()
             return self._decide(text, question, client, policy, await database.refresh())
         except GatewayError as error:
-            words = question.words if isinstance(question, Question) else None
-            return _failed(error, question=words, versions=_versions(policy, database.catalog()))
+            return _failed(error, question=_words(text), versions=_versions(policy, database.catalog()))
 
     def _judge_now(self, text: str, client: Client, *, final: bool = False) -> Judgement | None:
         """None: a question, no catalog yet, or (unless ``final``) a name that a fresher catalog may have."""
@@ -308,3 +305,12 @@ def _failed(
         question=question,
         versions=versions,
     )
+
+
+def _words(text: str) -> str | None:
+    """The question in ``text``; None when it is none."""
+    try:
+        question = classify(text)
+    except GatewayError:
+        return None
+    return question.words if isinstance(question, Question) else None

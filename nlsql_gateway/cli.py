@@ -1,0 +1,213 @@
+"""The commands. No logic: each reads its arguments, calls ``app`` and prints what comes back.
+
+Exit codes: 0 done; 1 the answer is no (refused, broken log, a check failed); 2 the command or a file it names is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nlsql_gateway import __version__, app
+from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
+
+
+class _Commands(click.Group):
+    """Turns our exceptions into one clear line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GatewayError as error:
+            click.echo(f"error: {error.message}", err=True)
+            for label, text in (("detail", error.detail), ("hint", error.hint)):
+                if text:
+                    click.echo(f"{label}: {text}", err=True)
+            ctx.exit(2 if isinstance(error, ConfigError | AuditError) else 1)
+
+
+_config = click.option(
+    "--config",
+    "-c",
+    "config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("gateway.yaml"),
+    show_default=True,
+    help="The gateway's settings.",
+)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="nlsql-gateway")
+def main() -> None:
+    """A Postgres proxy that answers questions in words, checks every statement and records it."""
+
+
+@main.command()
+@_config
+def serve(config: Path) -> None:
+    """Serve clients until SIGTERM, then let what runs finish and exit.
+
+    Prints one line "ready HOST PORT" on standard output when it accepts connections; logs go to standard error.
+    """
+    app.serve(config, ready=lambda host, port: click.echo(f"ready {host} {port}"))
+
+
+@main.command()
+@_config
+def check(config: Path) -> None:
+    """Try every part of a configuration and print a table; exit with 1 when a part fails."""
+    findings = asyncio.run(app.check(config))
+    width = max(len(finding.part) for finding in findings)
+    for finding in findings:
+        mark = "ok  " if finding.ok else "FAIL"
+        click.echo(f"{mark}  {finding.part:<{width}}  {finding.message}")
+        if finding.hint:
+            click.echo(f"{'':<{width + 8}}{finding.hint}")
+    if not all(finding.ok for finding in findings):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("question")
+@_config
+@click.option("--as", "user", required=True, metavar="USER", help="Who asks.")
+@click.option("--database", "-d", required=True, metavar="DB", help="The database to ask.")
+@click.option("--explain", is_flag=True, help="Show the SQL and the policy's verdict; run nothing.")
+@click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+def ask(question: str, config: Path, user: str, database: str, *, explain: bool, style: str) -> None:
+    """Ask QUESTION through the running gateway and print the rows.
+
+    The password of USER is read from PGPASSWORD or asked for. The SQL and the model are printed on standard error.
+    """
+    password = app.client_password() or (
+        click.prompt(f"Password for {user}", hide_input=True, err=True) if app.needs_password(config) else None
+    )
+    reply = asyncio.run(app.ask(config, question, user=user, password=password, database=database, explain=explain))
+    for notice in reply.notices:
+        click.echo(notice, err=True)
+    click.echo(_rendered(reply.columns, reply.rows, style), nl=False)
+
+
+@main.command()
+@click.argument("text")
+@_config
+@click.option("--as", "user", required=True, metavar="USER", help="Whose rights decide.")
+@click.option("--database", "-d", required=True, metavar="DB", help="The database it would run in.")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def explain(text: str, config: Path, user: str, database: str, style: str) -> None:
+    """Show what would become of TEXT, a statement or a question, without running it. Exit with 1 when refused."""
+    judgement = asyncio.run(app.explain(config, text, user=user, database=database))
+    if style == "json":
+        click.echo(json.dumps(judgement, ensure_ascii=False, indent=2))
+    else:
+        for key, value in judgement.items():
+            lines = value if isinstance(value, list) else [value]
+            for line in lines:
+                shown = " ".join(str(part) for part in line.values() if part) if isinstance(line, dict) else line
+                if shown not in ("", None):
+                    click.echo(f"{key:<10} {shown}")
+    if judgement["verdict"] != "allow":
+        sys.exit(1)
+
+
+@main.group()
+def user() -> None:
+    """Users who may log in."""
+
+
+@user.command("add")
+@click.argument("name")
+@_config
+@click.option("--users", type=click.Path(path_type=Path, dir_okay=False), help="The users file; default: auth.users.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
+def user_add(name: str, config: Path, users: Path | None, *, password_stdin: bool) -> None:
+    """Add NAME to the users file, or change its password. Only the SCRAM-SHA-256 verifier is stored."""
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = click.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True)
+    path = app.add_user(config, users, name, password)
+    click.echo(f"{name} written to {path}")
+
+
+@main.group()
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command("verify")
+@click.argument("path", type=click.Path(path_type=Path))
+def audit_verify(path: Path) -> None:
+    """Prove that no record of PATH was altered, removed, reordered or cut off.
+
+    Exit codes: 0 whole; 1 broken, the first bad record is named; 2 unreadable.
+    """
+    whole, message = app.audit_verify(path)
+    click.echo(message)
+    if not whole:
+        sys.exit(1)
+
+
+@audit.command("tail")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("-n", "--lines", "last", default=20, show_default=True, help="How many records.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with new records until Ctrl-C.")
+def audit_tail(path: Path, last: int, *, follow: bool) -> None:
+    """Print the last records of PATH, one readable line each."""
+    for line in app.audit_tail(path, last, follow=follow):
+        click.echo(line)
+
+
+@main.group()
+def model() -> None:
+    """The embedded model."""
+
+
+@model.command("pull")
+@click.option("--verify", is_flag=True, help="Check the digest of a model that is there already.")
+def model_pull(*, verify: bool) -> None:
+    """Fetch the embedded model, resuming where an earlier pull stopped; a wrong digest is refused."""
+    click.echo(app.pull_model(verify=verify))
+
+
+@model.command("serve")
+@click.option("--grpc-port", default=8001, show_default=True, help="0: any free port.")
+@click.option("--model", "models", multiple=True, help="A model of the repository; default: the embedded one.")
+def model_serve(grpc_port: int, models: tuple[str, ...]) -> None:
+    """Serve the model repository through Triton alone, until SIGTERM. Prints "ready HOST PORT"."""
+    app.serve_model(grpc_port, models, ready=lambda host, port: click.echo(f"ready {host} {port}"))
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Exit after the tour: 0 only if every step held.")
+def demo(*, once: bool) -> None:
+    """Start PostgreSQL, Triton, the model and the gateway on this machine, and show a tour."""
+    sys.exit(app.demo(once=once))
+
+
+def _rendered(columns: Sequence[str], rows: Iterable[Sequence[Any]], style: str) -> str:
+    if style == "json":
+        records = [dict(zip(columns, row, strict=True)) for row in rows]
+        return json.dumps(records, ensure_ascii=False, indent=2, default=str) + "\n"
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    if style == "csv":
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(cells)
+        return buffer.getvalue()
+    widths = [max(len(name), *(len(row[i]) for row in cells)) if cells else len(name) for i, name in enumerate(columns)]
+    lines = [" | ".join(name.ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip()]
+    lines.append("-+-".join("-" * width for width in widths))
+    lines.extend(" | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+    lines.append(f"({len(cells)} row{'' if len(cells) == 1 else 's'})")
+    return "\n".join(lines) + "\n"
