@@ -58,6 +58,7 @@ class Tls(_Section):
 
 class Listen(_Section):
     host: str = "127.0.0.1"
+    "The address to listen on; 0.0.0.0 for all, then with listen.tls."
     port: int = Field(6432, ge=0, le=65535)
     "0: any free port; the ready line says which."
     tls: Tls | None = None
@@ -75,6 +76,7 @@ class Upstream(_Section):
     host: str = "127.0.0.1"
     "A host name or address, or the folder of a Unix socket."
     port: int = Field(5432, ge=1, le=65535)
+    "Of the PostgreSQL server or pooler behind the gateway."
     user: str
     "The service role that every statement runs as; `nlsql-gateway check` says when it may do too much."
     password_env: str | None = None
@@ -82,9 +84,11 @@ class Upstream(_Section):
     password_file: Path | None = None
     "A file whose first line is the password."
     sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    "As libpq has it. Over a network use verify-full."
     root_certificate: Path | None = None
     "PEM file of the authorities for verify-ca and verify-full; null: the system's."
     connect_timeout: Seconds = 10.0
+    "Of one connection to the upstream, login included."
     catalog_refresh: Seconds = 60.0
     "How old the picture of the database's tables may become before it is read again."
 
@@ -105,6 +109,7 @@ class Upstream(_Section):
 
 class Auth(_Section):
     method: Literal["scram-sha-256", "trust"] = "scram-sha-256"
+    "How clients log in. trust asks for no password: for tests and sockets that nobody else reaches."
     users: Path | None = None
     'The users file: one `"name" "SCRAM-SHA-256$…"` a line, as `nlsql-gateway user add` writes it.'
 
@@ -121,6 +126,7 @@ class Ask(_Section):
     url: str = "grpc://127.0.0.1:8001"
     "triton: grpc://host:port or grpcs://host:port. openai: the base URL that ends in /v1."
     model: str = "qwen2_5_coder_1_5b"
+    "The name of the model at the server."
     prompt: Literal["auto", "chatml", "sqlcoder"] = "auto"
     "The template family; auto tells it from the model's name."
     deadline: Seconds = 20.0
@@ -128,6 +134,7 @@ class Ask(_Section):
     repairs: int = Field(2, ge=0, le=5)
     "How often the model may mend its SQL with the error."
     max_tokens: int = Field(400, gt=0)
+    "Of one answer of the model."
     max_prompt_tokens: int = Field(6000, gt=0)
     "The schema is pruned to fit."
     api_key_env: str | None = None
@@ -144,13 +151,16 @@ class Ask(_Section):
 
 class Audit(_Section):
     path: Path = Path("audit/audit.jsonl")
+    "The log, JSON Lines; made when missing, continued when there. One gateway a file."
     durability: Literal["written", "fsync"] = "written"
     "written: handed to the kernel before the statement goes on; fsync: on the disk."
 
 
 class Log(_Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
+    "The lowest level that is logged."
     format: Literal["json", "console"] = "json"
+    "json: a line an event for machines; console: for a person."
 
 
 class Settings(BaseSettings):

@@ -1,0 +1,133 @@
+"""A real gateway process in front of the real PostgreSQL, for the end-to-end tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nlsql_gateway.embedded.postgres import EmbeddedPostgres, psql_path
+
+COMMAND = Path(sys.executable).parent / "nlsql-gateway"
+PASSWORDS = {name: f"{name}-secret" for name in ("ada", "emil", "nora", "petra", "otto")}
+
+
+@dataclass
+class RunningGateway:
+    port: int
+    process: subprocess.Popen[str]
+    folder: Path
+    database: str
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "gateway.yaml"
+
+    @property
+    def audit(self) -> Path:
+        return self.folder / "audit.jsonl"
+
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.audit.read_text().splitlines()]
+
+    def conninfo(self, user: str = "ada", **more: object) -> str:
+        parts = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": user,
+            "password": PASSWORDS.get(user, "x"),
+            "dbname": self.database,
+            **more,
+        }
+        return " ".join(f"{key}={value}" for key, value in parts.items())
+
+    def psql(
+        self, *arguments: str, user: str = "ada", stdin: str | None = None, psql: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the real psql through the gateway; ``stdin`` is what a person types at its prompt."""
+        return subprocess.run(
+            [str(psql or psql_path()), "-X", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={
+                "PATH": "/usr/bin:/bin",
+                "PGHOST": "127.0.0.1",
+                "PGPORT": str(self.port),
+                "PGUSER": user,
+                "PGPASSWORD": PASSWORDS.get(user, "x"),
+                "PGDATABASE": self.database,
+                "LC_ALL": "C.UTF-8",
+            },
+        )
+
+    def stop(self) -> int:
+        """SIGTERM, then the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def gateway(
+    folder: Path,
+    postgres: EmbeddedPostgres,
+    *,
+    database: str,
+    policy: Path,
+    role: str,
+    password: str,
+    ask: dict[str, Any] | None = None,
+    **sections: dict[str, Any],
+) -> Iterator[RunningGateway]:
+    """Serve ``database`` under ``policy`` from a process of its own; the log is in ``folder/gateway.log``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "listen": {"host": "127.0.0.1", "port": 0},
+        "upstream": {"host": postgres.host, "port": postgres.port, "user": role, "password_env": "UPSTREAM_PASSWORD"},
+        "auth": {"method": "scram-sha-256", "users": "users.txt"},
+        "ask": ask or {"backend": "none"},
+        "policy": str(policy),
+        "audit": {"path": "audit.jsonl"},
+    }
+    for name, section in sections.items():
+        settings[name] = {**settings.get(name, {}), **section}  # type: ignore[dict-item]  # sections are mappings
+    (folder / "gateway.yaml").write_text(yaml.safe_dump(settings))
+    environment = {**os.environ, "UPSTREAM_PASSWORD": password, "PYTHONWARNINGS": "default"}  # noqa: TID251
+    for user, secret in PASSWORDS.items():
+        subprocess.run(
+            [COMMAND, "user", "add", user, "--config", folder / "gateway.yaml", "--password-stdin"],
+            input=secret + "\n",
+            text=True,
+            check=True,
+            capture_output=True,
+            env=environment,
+        )
+    with (folder / "gateway.log").open("w") as log:
+        process = subprocess.Popen(
+            [COMMAND, "serve", "--config", folder / "gateway.yaml"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment,
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().split()
+        assert line[:1] == ["ready"], (folder / "gateway.log").read_text()
+        yield RunningGateway(int(line[2]), process, folder, database)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=30)
+        if process.stdout is not None:
+            process.stdout.close()
