@@ -13,7 +13,6 @@ RelationKind = Literal["table", "partitioned table", "view", "materialized view"
 Volatility = Literal["immutable", "stable", "volatile"]
 
 
-
 @dataclass(frozen=True, slots=True)
 class Column:
     name: str
@@ -84,7 +83,7 @@ class Catalog:
     "By bare name; all overloads in all schemas."
 
     def resolve(self, schema: str | None, name: str) -> Relation | None:
-        """The relation that Postgres would find: by the schema given, else by the search path. None: no such relation."""
+        """The relation that Postgres would find: by the schema given, else by the search path. None: no such one."""
         if schema is not None:
             return self.relations.get((schema, name))
         for candidate in self.search_path:
