@@ -161,8 +161,10 @@ class EmbeddedPostgres:
         """A libpq connection string; of the superuser unless ``user`` (and ``password``) say otherwise."""
         if user is None:
             user, password = self.superuser, self._password
-        secret = f" password={password}" if password else ""
-        return f"host={self.host} port={self.port} dbname={database} user={user}{secret} sslmode=disable"
+        secret = f" password={_quoted(password)}" if password else ""
+        return (
+            f"host={self.host} port={self.port} dbname={_quoted(database)} user={_quoted(user)}{secret} sslmode=disable"
+        )
 
     def execute(self, sql: str, database: str = "postgres") -> str:
         """Run ``sql`` as the superuser with psql; its rows, unaligned, columns by ``|``.
@@ -381,3 +383,8 @@ def _free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _quoted(value: str) -> str:
+    """As libpq's connection strings want it (PostgreSQL manual, "Keyword/Value Connection Strings")."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
