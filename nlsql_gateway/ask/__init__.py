@@ -1,0 +1,17 @@
+"""From a question in words to SQL that passed the check. It stays untrusted text: admission decides on it.
+
+Asker       one model and how to ask it; ``asker.py`` shows the way of a question
+Generator   the seam to a model: a prompt in, a completion out
+check       parse, policy and EXPLAIN of one candidate, handed in by admission
+candidate   SQL that may be the answer
+Problem     why a candidate cannot run, in words fit for the model and for the person
+mend        put names right by code, before the model is asked again
+repair      another turn of the model, with the error
+schema      a Catalog that holds only what this person may see
+"""
+
+from nlsql_gateway.ask.asker import Asker
+from nlsql_gateway.ask.generator import Completion, Generator, Sampling
+from nlsql_gateway.ask.values import Answer, Check, Problem
+
+__all__ = ["Answer", "Asker", "Check", "Completion", "Generator", "Problem", "Sampling"]

@@ -1,0 +1,35 @@
+"""What goes in and out of asking: frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a candidate cannot run, in words fit for the model and for the person."""
+
+    message: str
+    "One line; names only what this person may see or the candidate itself wrote."
+    position: int | None = None
+    "Character offset from 1 in the candidate's text, where known."
+    unknown: bool = False
+    "A table or column that is not there: when no repair helps, the question asks for what this person does not see."
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """SQL that passed the check. It is still untrusted text: admission decides on it like on any other."""
+
+    sql: str
+    model: str
+    version: str
+    attempts: int
+    "Completions asked of the model, from 1."
+    confidence: float | None = None
+    "0 to 1; None: not estimated."
+
+
+Check = Callable[[str], Awaitable[Problem | None]]
+"""Parse, policy and EXPLAIN of one candidate: None when it may run. Given by admission; may raise UpstreamError."""
