@@ -1,0 +1,263 @@
+"""SCRAM-SHA-256 for both sides, and md5, without IO or randomness of its own.
+
+RFC 5802 and RFC 7677, with the particulars of the PostgreSQL manual, "SASL Authentication": the user name in the
+client's first message is ignored (the startup message has it), a password that SASLprep rejects is used raw. Channel
+binding is not offered: a client that demands it (``p=``) is refused, one that supports it and believes that we do not
+(``y``) is right and welcome.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import stringprep
+import unicodedata
+from dataclasses import dataclass
+from typing import Final, Self
+
+from nlsql_gateway.errors import AuthenticationError, ProtocolError
+
+MECHANISM: Final = "SCRAM-SHA-256"
+ITERATIONS: Final = 4096
+"""PostgreSQL's scram_iterations."""
+
+MAX_MESSAGE: Final = 4096
+"""Bytes of a SASL message that we read; PostgreSQL's own are a few hundred."""
+
+MAX_ITERATIONS: Final = 1_000_000
+"""A server that asks a client for more would make it compute for seconds."""
+
+_KEY_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """What a server keeps instead of a password; ``str()`` is PostgreSQL's ``rolpassword``."""
+
+    iterations: int
+    salt: bytes
+    stored_key: bytes
+    server_key: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>``. Raises ValueError."""
+        try:
+            mechanism, cost, keys = text.split("$")
+            iterations, salt = cost.split(":")
+            stored, server = keys.split(":")
+            verifier = cls(int(iterations), _decode64(salt), _decode64(stored), _decode64(server))
+        except ValueError as error:
+            raise ValueError("not a SCRAM-SHA-256 verifier") from error
+        if mechanism != MECHANISM or not 1 <= verifier.iterations <= MAX_ITERATIONS or not verifier.salt:
+            raise ValueError("not a SCRAM-SHA-256 verifier")
+        if len(verifier.stored_key) != _KEY_LENGTH or len(verifier.server_key) != _KEY_LENGTH:
+            raise ValueError("not a SCRAM-SHA-256 verifier")
+        return verifier
+
+    @classmethod
+    def build(cls, password: str, salt: bytes, iterations: int = ITERATIONS) -> Self:
+        """The verifier of ``password``; ``salt`` is 16 random bytes."""
+        salted = _salted(password, salt, iterations)
+        return cls(iterations, salt, _sha256(_hmac(salted, b"Client Key")), _hmac(salted, b"Server Key"))
+
+    @classmethod
+    def mock(cls, user: str, secret: bytes) -> Self:
+        """For a user that does not exist: always the same salt for a name, and keys that no password has.
+
+        ``secret`` is the server's, random, as long as the server lives. As PostgreSQL's mock authentication.
+        """
+        seed = _hmac(secret, user.encode("utf-8", "surrogateescape"))
+        return cls(ITERATIONS, seed[:16], _hmac(secret, seed + b"s"), _hmac(secret, seed + b"k"))
+
+    def __str__(self) -> str:
+        return (
+            f"{MECHANISM}${self.iterations}:{_encode64(self.salt)}"
+            f"${_encode64(self.stored_key)}:{_encode64(self.server_key)}"
+        )
+
+
+class ServerExchange:
+    """The server's half of one exchange: ``first`` then ``final``, each once.
+
+    ``known`` False with a mock verifier: it fails at the end like a wrong password, as late and as slowly.
+    ``nonce`` is 18 random bytes.
+    """
+
+    def __init__(self, verifier: Verifier, nonce: bytes, *, known: bool = True) -> None:
+        self._verifier = verifier
+        self._known = known
+        self._own_nonce = _encode64(nonce)
+        self._nonce = ""
+        self._gs2 = ""
+        self._first_bare = ""
+        self._server_first = ""
+
+    def first(self, client_first: bytes) -> bytes:
+        """The answer to client-first-message. Raises ProtocolError, AuthenticationError."""
+        text = _text(client_first)
+        parts = text.split(",", 2)
+        if len(parts) != 3:
+            raise ProtocolError("malformed SCRAM message")
+        flag, authorization, bare = parts
+        if flag.startswith("p"):
+            raise AuthenticationError("SCRAM channel binding is not supported here", sqlstate="28000")
+        if flag not in ("n", "y"):
+            raise ProtocolError("malformed SCRAM message")
+        if authorization:
+            raise AuthenticationError("a SCRAM authorization identity is not supported", sqlstate="0A000")
+        fields = bare.split(",")
+        if fields[0].startswith("m="):
+            raise AuthenticationError("a SCRAM extension is not supported", sqlstate="0A000")
+        if len(fields) < 2 or not fields[0].startswith("n=") or not fields[1].startswith("r=") or len(fields[1]) == 2:
+            raise ProtocolError("malformed SCRAM message")
+        self._gs2 = f"{flag},,"
+        self._first_bare = bare
+        self._nonce = fields[1][2:] + self._own_nonce
+        self._server_first = f"r={self._nonce},s={_encode64(self._verifier.salt)},i={self._verifier.iterations}"
+        return self._server_first.encode()
+
+    def final(self, client_final: bytes) -> bytes:
+        """The answer to client-final-message: the client is who it says. Raises ProtocolError, AuthenticationError."""
+        if not self._server_first:
+            raise ProtocolError("SCRAM messages out of order")
+        text = _text(client_final)
+        without_proof, separator, proof_text = text.rpartition(",p=")
+        fields = without_proof.split(",")
+        if not separator or len(fields) < 2:
+            raise ProtocolError("malformed SCRAM message")
+        if fields[0] != "c=" + _encode64(self._gs2.encode()) or fields[1] != "r=" + self._nonce:
+            raise ProtocolError("SCRAM nonce or channel binding does not match")
+        try:
+            proof = _decode64(proof_text)
+        except ValueError as error:
+            raise ProtocolError("malformed SCRAM message") from error
+        message = f"{self._first_bare},{self._server_first},{without_proof}".encode()
+        signature = _hmac(self._verifier.stored_key, message)
+        client_key = _xor(proof, signature) if len(proof) == _KEY_LENGTH else bytes(_KEY_LENGTH)
+        if not hmac.compare_digest(_sha256(client_key), self._verifier.stored_key) or not self._known:
+            raise AuthenticationError("password authentication failed")
+        return b"v=" + base64.b64encode(_hmac(self._verifier.server_key, message))
+
+
+class ClientExchange:
+    """The client's half of one exchange: ``first``, ``challenge``, ``verify``. ``nonce``: 18 random bytes."""
+
+    def __init__(self, password: str, nonce: bytes) -> None:
+        self._password = password
+        self._own_nonce = _encode64(nonce)
+        self._first_bare = f"n=,r={self._own_nonce}"
+        self._server_signature = b""
+
+    def first(self) -> bytes:
+        """client-first-message; the server takes the user from the startup message."""
+        return f"n,,{self._first_bare}".encode()
+
+    def challenge(self, server_first: bytes) -> bytes:
+        """client-final-message for the server's first. Raises ProtocolError."""
+        text = _text(server_first)
+        fields = text.split(",")
+        if len(fields) < 3 or [field[:2] for field in fields[:3]] != ["r=", "s=", "i="]:
+            raise ProtocolError("the upstream's SCRAM message is malformed")
+        nonce = fields[0][2:]
+        if not nonce.startswith(self._own_nonce) or nonce == self._own_nonce:
+            raise ProtocolError("the upstream's SCRAM nonce is not ours continued")
+        try:
+            salt, iterations = _decode64(fields[1][2:]), int(fields[2][2:])
+        except ValueError as error:
+            raise ProtocolError("the upstream's SCRAM message is malformed") from error
+        if not salt or not 1 <= iterations <= MAX_ITERATIONS:
+            raise ProtocolError("the upstream's SCRAM salt or iteration count is out of bounds")
+        salted = _salted(self._password, salt, iterations)
+        client_key = _hmac(salted, b"Client Key")
+        without_proof = f"c={_encode64(b'n,,')},r={nonce}"
+        message = f"{self._first_bare},{text},{without_proof}".encode()
+        proof = _xor(client_key, _hmac(_sha256(client_key), message))
+        self._server_signature = _hmac(_hmac(salted, b"Server Key"), message)
+        return f"{without_proof},p={_encode64(proof)}".encode()
+
+    def verify(self, server_final: bytes) -> None:
+        """Check that the server knows the verifier too. Raises AuthenticationError, ProtocolError."""
+        text = _text(server_final)
+        if text.startswith("e="):
+            raise AuthenticationError(f"the upstream refused the login: {text[2:]}")
+        try:
+            signature = _decode64(text.removeprefix("v=").split(",")[0])
+        except ValueError as error:
+            raise ProtocolError("the upstream's SCRAM message is malformed") from error
+        if not self._server_signature or not hmac.compare_digest(signature, self._server_signature):
+            raise AuthenticationError(
+                "the upstream's SCRAM signature is wrong: it does not know the password's verifier"
+            )
+
+
+def md5_password(user: str, password: str, salt: bytes) -> bytes:
+    """The answer to AuthenticationMD5Password; ``salt`` is the message's four bytes."""
+    inner = hashlib.md5((password + user).encode(), usedforsecurity=False).hexdigest()
+    return b"md5" + hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest().encode()
+
+
+def saslprep(password: str) -> str:
+    """RFC 4013 as PostgreSQL applies it: a password that cannot be prepared is used as it is."""
+    mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in password if not stringprep.in_table_b1(c))
+    prepared = unicodedata.normalize("NFKC", mapped)
+    if not prepared or any(prohibited(c) for c in prepared for prohibited in _PROHIBITED):
+        return password
+    if any(stringprep.in_table_d1(c) for c in prepared) and (
+        any(stringprep.in_table_d2(c) for c in prepared)
+        or not (stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1]))
+    ):
+        return password
+    return prepared
+
+
+_PROHIBITED = (
+    stringprep.in_table_c12,
+    stringprep.in_table_c21_c22,
+    stringprep.in_table_c3,
+    stringprep.in_table_c4,
+    stringprep.in_table_c5,
+    stringprep.in_table_c6,
+    stringprep.in_table_c7,
+    stringprep.in_table_c8,
+    stringprep.in_table_c9,
+    stringprep.in_table_a1,
+)
+
+
+def _salted(password: str, salt: bytes, iterations: int) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", saslprep(password).encode(), salt, iterations)
+
+
+def _text(message: bytes) -> str:
+    if len(message) > MAX_MESSAGE:
+        raise ProtocolError("SCRAM message too long")
+    try:
+        return message.decode()
+    except UnicodeDecodeError as error:
+        raise ProtocolError("malformed SCRAM message") from error
+
+
+def _hmac(key: bytes, message: bytes) -> bytes:
+    return hmac.digest(key, message, "sha256")
+
+
+def _sha256(message: bytes) -> bytes:
+    return hashlib.sha256(message).digest()
+
+
+def _xor(left: bytes, right: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(left, right, strict=True))
+
+
+def _encode64(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+def _decode64(text: str) -> bytes:
+    """Raises ValueError (binascii.Error is one)."""
+    if not text:
+        raise binascii.Error("empty")
+    return base64.b64decode(text, validate=True)
