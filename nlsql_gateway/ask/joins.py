@@ -15,9 +15,9 @@ from nlsql_gateway.sql.catalog import Catalog, Relation
 Key = tuple[str, str]
 "(schema, name) of a relation."
 
-TO_PARENT, TO_CHILD, INFERRED, ALIKE = 1.0, 1.125, 1.5, 1.75
+TO_PARENT, TO_CHILD, INFERRED, ALIKE, FIRST = 1.0, 1.125, 1.5, 1.75, 2.0
 """Prices of one join. Towards the referenced table no row is doubled, so that way is a little cheaper; ALIKE: keys
-whose names only end alike."""
+whose names only end alike; FIRST: no key's name, but the first column of a table that declares no key."""
 MAX_JOINS = 3
 """Longer ways connect anything with anything."""
 
@@ -123,7 +123,9 @@ def _inferred(left: Relation, right: Relation) -> list[tuple[tuple[tuple[str, st
 def _likeness(left: Relation, ours: str, right: Relation, theirs: str) -> float | None:
     """The price of joining the two columns; None: nothing says that they belong together."""
     if ours == theirs:
-        return INFERRED if _is_key_name(ours) else None
+        if _is_key_name(ours):
+            return INFERRED
+        return FIRST if "_" in ours and (_leads(left, ours) or _leads(right, theirs)) else None
     if _points(ours, right, theirs) or _points(theirs, left, ours):
         return INFERRED
     return ALIKE if _is_key_name(ours) and _is_key_name(theirs) and _ends_alike(ours, theirs) else None
@@ -132,6 +134,10 @@ def _likeness(left: Relation, ours: str, right: Relation, theirs: str) -> float 
 def _is_key_name(name: str) -> bool:
     """``customer_id``, ``customerid``, ``cid``, ``country_code``; not ``id``, which names a key of any table."""
     return name.endswith(("id", "_key", "_code", "_no")) and name != "id"
+
+
+def _leads(table: Relation, column: str) -> bool:
+    return not table.primary_key and table.columns[0].name.lower() == column
 
 
 def _points(column: str, table: Relation, key: str) -> bool:

@@ -24,7 +24,8 @@ NAME_WEIGHT = 3
 """A word in a name counts like so many in a comment."""
 
 _STOP = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "by", "do", "does", "each", "for", "from", "give", "has", "have", "how", "i", "in", "is", "it", "list", "many", "me", "most", "much", "my", "of", "on", "or", "per", "return", "show", "that", "the", "their", "them", "there", "these", "they", "this", "to", "was", "were", "what", "when", "where", "which", "who", "whose", "with"]
+    """a an and are as at be by do does each for from give has have how i in is it list many me most much my of on or
+    per return show that the their them there these they this to was were what when where which who with""".split()  # noqa: SIM905
 )
 
 

@@ -17,19 +17,8 @@ from nlsql_gateway.ask.joins import Edge, Graph, Key, family, graph, singulars, 
 from nlsql_gateway.ask.values import Problem
 from nlsql_gateway.errors import LimitError, StatementError
 from nlsql_gateway.sql.catalog import Catalog, Relation
-from nlsql_gateway.sql.names import (
-    AddJoin,
-    Edit,
-    Equate,
-    Outline,
-    RenameTable,
-    Requalify,
-    Scope,
-    Source,
-    Use,
-    edit,
-    outline,
-)
+from nlsql_gateway.sql.edits import AddJoin, Edit, Equate, Expand, RenameTable, Requalify, edit
+from nlsql_gateway.sql.names import Outline, Scope, Source, Use, outline
 
 MAX_EDITS = 12
 """Rounds of repair; an answer that needs more is not worth mending."""
@@ -91,6 +80,15 @@ def respell_columns(names: Outline, _: Catalog, __: Graph) -> Sequence[Edit]:
     return ()
 
 
+def expand_outputs(names: Outline, _: Catalog, __: Graph) -> Sequence[Edit]:
+    """A name of the select list in HAVING or WHERE: other databases know it there, Postgres does not."""
+    for scope, use in _lost(names):
+        known = not use.table and use.column in scope.outputs
+        if known and (use.clause == "having" or (use.clause == "where" and use.column not in scope.aggregates)):
+            return (Expand(scope.index, use.index),)
+    return ()
+
+
 def rejoin(names: Outline, schema: Catalog, ways: Graph) -> Sequence[Edit]:
     """An ON clause that equates what is not there, or two types that do not compare: the keys put in its place."""
     for scope in names.scopes:
@@ -140,7 +138,7 @@ def add_joins(names: Outline, schema: Catalog, ways: Graph) -> Sequence[Edit]:
 
 
 Step = Callable[[Outline, Catalog, Graph], Sequence[Edit]]
-STEPS: tuple[Step, ...] = (rename_tables, respell_columns, rejoin, move_owners, add_joins)
+STEPS: tuple[Step, ...] = (rename_tables, respell_columns, expand_outputs, rejoin, move_owners, add_joins)
 
 
 def _lost(names: Outline) -> Iterator[tuple[Scope, Use]]:
@@ -156,7 +154,7 @@ def _place(scope: Scope, use: Use) -> bool:
     if use.table:
         named = [source for source in (*scope.sources, *scope.outer) if source.alias == use.table]
         return bool(named) and named[0].has(use.column)
-    if use.column in scope.outputs or use.column in scope.merged:
+    if use.column in scope.merged or (use.column in scope.outputs and not use.clause):
         return True
     if any(source.alias == use.column for source in (*scope.sources, *scope.outer)):
         return True  # a whole-row reference
