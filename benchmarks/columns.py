@@ -1,0 +1,172 @@
+"""The servers that are compared: one PostgreSQL 18, and the ways to it. Everything started here is stopped here."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from nlsql_gateway.embedded import child
+from nlsql_gateway.embedded.postgres import EmbeddedPostgres, pgbench_path
+
+NAMES = ("direct", "pgbouncer", "gateway")
+HOST = "127.0.0.1"
+DATABASE = "bench"
+USER = "bench"
+"The role of every column; it may read the pgbench tables and nothing else."
+POLICY = Path(__file__).with_name("policy.yaml")
+SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin"
+"Debian puts PgBouncer where an ordinary user's PATH does not look."
+
+_START_S = 60.0
+
+
+class BenchmarkError(Exception):
+    """Something could not be started or measured; the message is for the person at the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    port: int
+    pid: int | None
+    "Of the process in the middle; None for direct."
+
+    def conninfo(self) -> str:
+        return f"host={HOST} port={self.port} dbname={DATABASE} user={USER} sslmode=disable"
+
+
+@contextmanager
+def postgres(folder: Path, scale: int, max_connections: int) -> Iterator[EmbeddedPostgres]:
+    """A fresh server with pgbench's tables at ``scale`` (100,000 accounts each) and the role that reads them.
+
+    Logins are trusted everywhere: login is not what is compared.
+    """
+    settings = {"max_connections": str(max_connections), "shared_buffers": "512MB"}
+    with EmbeddedPostgres(folder / "postgres", auth="trust", durable=False, settings=settings) as server:
+        server.execute(f"CREATE DATABASE {DATABASE}")
+        command: list[str | Path] = [
+            pgbench_path(),
+            "--initialize",
+            "--quiet",
+            f"--scale={scale}",
+            server.conninfo(DATABASE),
+        ]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            raise BenchmarkError(f"pgbench -i: {made.stderr.strip()}")
+        server.execute(
+            f"CREATE ROLE {USER} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {USER}; VACUUM ANALYZE", DATABASE
+        )
+        yield server
+
+
+@contextmanager
+def pgbouncer(folder: Path, upstream: EmbeddedPostgres, max_connections: int) -> Iterator[Column | None]:
+    """PgBouncer in session mode, one server connection a client as in the gateway; None where it is not installed."""
+    program = pgbouncer_program()
+    if program is None:
+        yield None
+        return
+    port = _free_port()
+    home = folder / "pgbouncer"
+    home.mkdir()
+    (home / "users.txt").write_text(f'"{USER}" ""\n')
+    (home / "pgbouncer.ini").write_text(
+        "[databases]\n"
+        f"{DATABASE} = host={upstream.host} port={upstream.port} dbname={DATABASE}\n"
+        "[pgbouncer]\n"
+        f"listen_addr = {HOST}\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = trust\nauth_file = {home / 'users.txt'}\n"
+        f"pool_mode = session\ndefault_pool_size = {max_connections}\nmax_client_conn = {max_connections + 10}\n"
+        # As the gateway in this run: statements are its audit's business, connections are not logged.
+        "log_connections = 0\nlog_disconnections = 0\nlog_stats = 0\nverbose = 0\n"
+        "ignore_startup_parameters = extra_float_digits\n"
+    )
+    account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # it refuses to run as root
+    with (home / "log").open("wb") as log:
+        process = child.spawn(
+            [program, home / "pgbouncer.ini"],
+            death_signal=signal.SIGKILL,
+            user=account.pw_name if account else None,
+            group=account.pw_gid if account else None,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait_for(process, port, home / "log")
+        yield Column("pgbouncer", port, process.pid)
+    finally:
+        child.end(process, signal.SIGINT, patience=5)
+
+
+@contextmanager
+def gateway(folder: Path, upstream: EmbeddedPostgres, max_connections: int) -> Iterator[Column]:
+    """``nlsql-gateway serve`` with the benchmark's policy and the audit log on, as a process of its own."""
+    home = folder / "gateway"
+    home.mkdir()
+    settings = {
+        "listen": {"host": HOST, "port": 0, "max_clients": max_connections},
+        "upstream": {"host": upstream.host, "port": upstream.port, "user": USER, "sslmode": "disable"},
+        "auth": {"method": "trust"},
+        "ask": {"backend": "none"},
+        "policy": str(POLICY),
+        "audit": {"path": "audit.jsonl", "durability": "written"},
+        "log": {"level": "warning"},
+    }
+    (home / "gateway.yaml").write_text(yaml.safe_dump(settings))
+    program = Path(sys.executable).with_name("nlsql-gateway")
+    with (home / "log").open("wb") as log:
+        process = child.spawn(
+            [program, "serve", "--config", home / "gateway.yaml"],
+            death_signal=signal.SIGKILL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().decode().split()  # it prints one line, or ends
+        if len(line) != 3 or line[0] != "ready":
+            raise BenchmarkError(f"nlsql-gateway did not start: {(home / 'log').read_text().strip()[-2000:]}")
+        yield Column("gateway", int(line[2]), process.pid)
+    finally:
+        child.end(process, signal.SIGTERM, patience=20)
+
+
+def pgbouncer_version() -> str:
+    """As it calls itself: ``PgBouncer 1.18.0``. It must be installed."""
+    said = subprocess.run([str(pgbouncer_program()), "--version"], capture_output=True, text=True, check=True)
+    return said.stdout.splitlines()[0]
+
+
+def pgbouncer_program() -> str | None:
+    return shutil.which("pgbouncer") or shutil.which("pgbouncer", path=SYSTEM_PROGRAMS)
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with socket.create_connection((HOST, port), 1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise BenchmarkError(f"{process.args!r} did not start: {log.read_text(errors='replace').strip()[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
