@@ -95,7 +95,6 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
     results = report.Results()
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="nlsql-bench-")))
-        folder.chmod(0o755)  # PgBouncer reads its settings as another user
         progress(f"PostgreSQL with pgbench's tables at scale {plan.scale}")
         server = running.enter_context(columns.postgres(folder, plan.scale, MAX_CONNECTIONS))
         compared = _columns(running, folder, server, plan, progress)

@@ -82,22 +82,24 @@ def pgbouncer(folder: Path, upstream: EmbeddedPostgres, max_connections: int) ->
     port = _free_port()
     home = folder / "pgbouncer"
     home.mkdir()
-    (home / "users.txt").write_text(f'"{USER}" ""\n')
-    (home / "pgbouncer.ini").write_text(
+    settings = home / "pgbouncer.ini"
+    settings.write_text(
         "[databases]\n"
-        f"{DATABASE} = host={upstream.host} port={upstream.port} dbname={DATABASE}\n"
+        f"{DATABASE} = host={upstream.host} port={upstream.port} dbname={DATABASE} user={USER}\n"
         "[pgbouncer]\n"
         f"listen_addr = {HOST}\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"auth_type = trust\nauth_file = {home / 'users.txt'}\n"
+        "auth_type = any\n"
         f"pool_mode = session\ndefault_pool_size = {max_connections}\nmax_client_conn = {max_connections + 10}\n"
         # As the gateway in this run: statements are its audit's business, connections are not logged.
         "log_connections = 0\nlog_disconnections = 0\nlog_stats = 0\nverbose = 0\n"
         "ignore_startup_parameters = extra_float_digits\n"
     )
     account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # it refuses to run as root
-    with (home / "log").open("wb") as log:
+    # Opened here and named by the descriptor: the user it runs as may not be able to reach the folder (proc(5)).
+    with settings.open("rb") as opened, (home / "log").open("wb") as log:
         process = child.spawn(
-            [program, home / "pgbouncer.ini"],
+            [program, f"/proc/self/fd/{opened.fileno()}"],
+            inherit=[opened.fileno()],
             death_signal=signal.SIGKILL,
             user=account.pw_name if account else None,
             group=account.pw_gid if account else None,
