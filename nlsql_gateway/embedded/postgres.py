@@ -122,6 +122,10 @@ class EmbeddedPostgres:
         """The postmaster's process id; None when not running."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self, *, timeout: float = 60.0) -> None:
         """Make the cluster if there is none, start the server and wait until it accepts connections.
 

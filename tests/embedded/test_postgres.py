@@ -13,6 +13,7 @@ import pytest
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres, binaries_path, pgbench_path, psql_path, reachable
 from nlsql_gateway.errors import UpstreamError
+from tests.embedded.processes import runs
 
 
 def test_serves_utf8_over_tcp(postgres: EmbeddedPostgres) -> None:
@@ -115,9 +116,9 @@ def test_dies_with_its_parent(tmp_path: Path, how: signal.Signals) -> None:
     parent.wait()
     parent.stdout.close()
     deadline = time.monotonic() + 10
-    while _runs(pid) and time.monotonic() < deadline:
+    while runs(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not _runs(pid)
+    assert not runs(pid)
     with EmbeddedPostgres(tmp_path, durable=False) as again:  # and the cluster is sound
         assert again.execute("SELECT 1") == "1"
 
@@ -148,11 +149,3 @@ def test_binaries_that_the_server_user_cannot_reach_are_copied(tmp_path: Path) -
         assert (copied / program).stat().st_mode & 0o777 == 0o755
         subprocess.run([copied / program, "--version"], check=True, capture_output=True)
     assert len(list((tmp_path / "cache").iterdir())) == 1
-
-
-def _runs(pid: int) -> bool:
-    """A process that nobody has waited for yet does not count."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
