@@ -2,7 +2,8 @@
 
 Words:
 
-- *column*: one way from the client to the same PostgreSQL: ``direct``, ``pgbouncer`` (session mode) or ``gateway``.
+- *column*: one way from the client to the same PostgreSQL: ``direct``, ``pgbouncer`` (session mode), ``pgpool``
+  (raw mode) or ``gateway``.
 - *round*: every column once, one after the other; the order turns from round to round, so that a slow minute of the
   machine does not fall on the same column each time. What is reported is the median over the rounds.
 

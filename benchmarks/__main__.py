@@ -121,12 +121,17 @@ def _columns(
     running: ExitStack, folder: Path, server: EmbeddedPostgres, plan: Plan, progress: Progress
 ) -> list[Column]:
     compared = [Column("direct", server.port, None)]
-    if "pgbouncer" in plan.names:
-        bouncer = running.enter_context(columns.pgbouncer(folder, server, MAX_CONNECTIONS))
-        if bouncer is None:
-            progress("PgBouncer is not installed (Debian: apt-get install pgbouncer); its column is left out")
-        else:
-            compared.append(bouncer)
+    others = {
+        "pgbouncer": (columns.pgbouncer, MAX_CONNECTIONS, "apt-get install pgbouncer"),
+        "pgpool": (columns.pgpool, max(plan.clients) + 2, "apt-get install pgpool2"),
+    }
+    for name, (start, connections, remedy) in others.items():
+        if name in plan.names:
+            column = running.enter_context(start(folder, server, connections))
+            if column is None:
+                progress(f"{name} is not installed (Debian: {remedy}); its column is left out")
+            else:
+                compared.append(column)
     if "gateway" in plan.names:
         compared.append(running.enter_context(columns.gateway(folder, server, MAX_CONNECTIONS)))
     return compared
@@ -168,8 +173,7 @@ def _measure_streams(order: Sequence[Column], plan: Plan, results: report.Result
 
 def _versions(server: EmbeddedPostgres, names: Sequence[str]) -> Iterator[str]:
     yield f"PostgreSQL {server.execute('SHOW server_version')}"
-    if "pgbouncer" in names:
-        yield columns.pgbouncer_version()
+    yield from (columns.version(name) for name in ("pgbouncer", "pgpool") if name in names)
 
 
 def _listed(values: dict[str, float] | dict[str, int], style: str) -> str:

@@ -20,14 +20,14 @@ import yaml
 from nlsql_gateway.embedded import child
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres, pgbench_path
 
-NAMES = ("direct", "pgbouncer", "gateway")
+NAMES = ("direct", "pgbouncer", "pgpool", "gateway")
 HOST = "127.0.0.1"
 DATABASE = "bench"
 USER = "bench"
 "The role of every column; it may read the pgbench tables and nothing else."
 POLICY = Path(__file__).with_name("policy.yaml")
 SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin"
-"Debian puts PgBouncer where an ordinary user's PATH does not look."
+"Debian puts PgBouncer and Pgpool-II where an ordinary user's PATH does not look."
 
 _START_S = 60.0
 
@@ -41,7 +41,7 @@ class Column:
     name: str
     port: int
     pid: int | None
-    "Of the process in the middle; None for direct."
+    "Of the process in the middle; None for direct, and for pgpool, which is many that share memory."
 
     def conninfo(self) -> str:
         return f"host={HOST} port={self.port} dbname={DATABASE} user={USER} sslmode=disable"
@@ -75,7 +75,7 @@ def postgres(folder: Path, scale: int, max_connections: int) -> Iterator[Embedde
 @contextmanager
 def pgbouncer(folder: Path, upstream: EmbeddedPostgres, max_connections: int) -> Iterator[Column | None]:
     """PgBouncer in session mode, one server connection a client as in the gateway; None where it is not installed."""
-    program = pgbouncer_program()
+    program = program_path("pgbouncer")
     if program is None:
         yield None
         return
@@ -114,6 +114,53 @@ def pgbouncer(folder: Path, upstream: EmbeddedPostgres, max_connections: int) ->
 
 
 @contextmanager
+def pgpool(folder: Path, upstream: EmbeddedPostgres, max_clients: int) -> Iterator[Column | None]:
+    """Pgpool-II in raw mode: no replication and no load balancing, but it reads every statement, as the gateway does.
+
+    None where it is not installed. A process for each client: ``max_clients`` are started.
+    """
+    program = program_path("pgpool")
+    if program is None:
+        yield None
+        return
+    port = _free_port()
+    home = folder / "pgpool"
+    home.mkdir()
+    settings = {
+        "backend_clustering_mode": "raw",
+        "listen_addresses": HOST,
+        "port": port,
+        "pcp_port": _free_port(),
+        "backend_hostname0": upstream.host,
+        "backend_port0": upstream.port,
+        "backend_weight0": 1,
+        "enable_pool_hba": "off",
+        "num_init_children": max_clients,
+        "max_pool": 1,
+        "connection_cache": "off",
+        "memory_cache_enabled": "off",
+        "health_check_period": 0,
+        "sr_check_period": 0,
+        **dict.fromkeys(("unix_socket_directories", "pcp_socket_dir", "wd_ipc_socket_dir", "logdir", "work_dir"), home),
+        "pid_file_name": home / "pid",
+    }
+    (home / "pgpool.conf").write_text("".join(f"{key} = '{value}'\n" for key, value in settings.items()))
+    (home / "pcp.conf").touch()
+    with (home / "log").open("wb") as log:
+        process = child.spawn(
+            [program, "-n", "-f", home / "pgpool.conf", "-F", home / "pcp.conf"],
+            death_signal=signal.SIGKILL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait_for(process, port, home / "log")
+        yield Column("pgpool", port, None)
+    finally:
+        child.end(process, signal.SIGINT, patience=10)
+
+
+@contextmanager
 def gateway(folder: Path, upstream: EmbeddedPostgres, max_connections: int) -> Iterator[Column]:
     """``nlsql-gateway serve`` with the benchmark's policy and the audit log on, as a process of its own."""
     home = folder / "gateway"
@@ -146,14 +193,15 @@ def gateway(folder: Path, upstream: EmbeddedPostgres, max_connections: int) -> I
         child.end(process, signal.SIGTERM, patience=20)
 
 
-def pgbouncer_version() -> str:
-    """As it calls itself: ``PgBouncer 1.18.0``. It must be installed."""
-    said = subprocess.run([str(pgbouncer_program()), "--version"], capture_output=True, text=True, check=True)
-    return said.stdout.splitlines()[0]
+def version(name: str) -> str:
+    """As the program calls itself: ``PgBouncer 1.18.0``. It must be installed."""
+    said = subprocess.run([str(program_path(name)), "--version"], capture_output=True, text=True, check=True)
+    return (said.stdout or said.stderr).splitlines()[0]
 
 
-def pgbouncer_program() -> str | None:
-    return shutil.which("pgbouncer") or shutil.which("pgbouncer", path=SYSTEM_PROGRAMS)
+def program_path(name: str) -> str | None:
+    """Where ``pgbouncer`` or ``pgpool`` is installed; None: nowhere."""
+    return shutil.which(name) or shutil.which(name, path=SYSTEM_PROGRAMS)
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

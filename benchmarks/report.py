@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.columns import NAMES
+
 Samples = dict[str, list[float]]
 "Column name -> one number a round."
 
@@ -89,8 +91,9 @@ def today() -> datetime:
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """What a person reads: each figure as a ratio to direct and to PgBouncer, the measured numbers beside it."""
-    lines = [f"{'':22}{'direct':>12}{'pgbouncer':>12}{'gateway':>12}{'/direct':>10}{'/pgbouncer':>12}"]
+    """What a person reads: the measured numbers, and the gateway's as a ratio to each of the others."""
+    heads = [*NAMES, *(f"/{name}" for name in NAMES[:-1])]
+    lines = [f"{'':22}" + "".join(f"{head:>11}" for head in heads)]
     for mode, by_clients in found["pgbench"].items():
         for clients, columns in by_clients.items():
             lines.append(_row(f"{mode} -c {clients}, tps", columns, "{:,.0f}"))
@@ -109,12 +112,12 @@ def table(found: Mapping[str, Any]) -> str:
 
 
 def _row(label: str, columns: Mapping[str, float], style: str) -> str:
-    cells = [style.format(columns[name]) if name in columns else "-" for name in ("direct", "pgbouncer", "gateway")]
+    cells = [style.format(columns[name]) if name in columns else "-" for name in NAMES]
     ratios = [
         f"{columns['gateway'] / columns[name]:.2f}" if "gateway" in columns and columns.get(name) else "-"
-        for name in ("direct", "pgbouncer")
+        for name in NAMES[:-1]
     ]
-    return f"{label:22}{cells[0]:>12}{cells[1]:>12}{cells[2]:>12}{ratios[0]:>10}{ratios[1]:>12}"
+    return f"{label:22}" + "".join(f"{cell:>11}" for cell in (*cells, *ratios))
 
 
 def _medians(columns: Mapping[str, Sequence[float]], digits: int) -> dict[str, float]:

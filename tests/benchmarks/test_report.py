@@ -50,7 +50,7 @@ def test_percentiles_are_values_that_occurred() -> None:
 def test_the_table_has_ratios() -> None:
     table = report.table(_results().as_json("a machine", NOW))
     row = next(line for line in table.splitlines() if line.startswith("simple -c 8"))
-    assert row.split() == ["simple", "-c", "8,", "tps", "50,000", "-", "10,000", "0.20", "-"]
+    assert row.split() == ["simple", "-c", "8,", "tps", "50,000", "-", "-", "10,000", "0.20", "-", "-"]
     assert "p50 20 us, p99 80 us" in table
 
 

@@ -15,20 +15,19 @@ from benchmarks import columns
 from benchmarks.__main__ import Plan, Progress, run
 
 ROOT = Path(__file__).parents[2]
-NAMES = tuple(name for name in columns.NAMES if name != "pgbouncer" or columns.pgbouncer_program())
+NAMES = tuple(name for name in columns.NAMES if name in ("direct", "gateway") or columns.program_path(name))
 
 
 def test_measures_every_figure_of_every_column() -> None:
     plan = Plan(rounds=1, seconds=1, names=NAMES, modes=("prepared",), clients=(2,), scale=1, idle_clients=5)
     found = run(plan, Progress())
-    between = set(NAMES) - {"direct"}
     assert set(found["pgbench"]["prepared"]["2"]) == set(NAMES)
     assert all(rate > 0 for rate in found["pgbench"]["prepared"]["2"].values())
     assert found["added_latency_us"]["p50"] > 0
     for kind in ("text", "binary"):
         assert set(found["stream_rows"][kind]) == set(NAMES)
     assert set(found["stream_gb"]) == set(NAMES)
-    assert set(found["peak_kb"]) == between
+    assert set(found["peak_kb"]) == set(NAMES) - {"direct", "pgpool"}
     assert found["idle_kb_per_client"] > 0
     assert all(value > 0 for value in found["decide_us"].values())
 
