@@ -1,0 +1,27 @@
+"""The account of what was asked, decided and run: append-only, tamper-evident. See docs/audit.md.
+
+A *record* is one line (``record.py``): a decision on a text, an execution of a prepared statement, an outcome of a run.
+A *sink* keeps records (``sink.py``); ``FileSink`` chains them by their hashes in a file, and its *head* (``head.py``)
+knows where the chain ends. ``verify`` finds the first bad record; ``reading.py`` shows records to people.
+"""
+
+from nlsql_gateway.audit.reading import last, read_from, readable
+from nlsql_gateway.audit.record import DecisionRecord, ExecutionRecord, OutcomeRecord, Record, RepairedRecord
+from nlsql_gateway.audit.sink import FileSink, Sink
+from nlsql_gateway.audit.verify import Broken, Whole, verify
+
+__all__ = [
+    "Broken",
+    "DecisionRecord",
+    "ExecutionRecord",
+    "FileSink",
+    "OutcomeRecord",
+    "Record",
+    "RepairedRecord",
+    "Sink",
+    "Whole",
+    "last",
+    "read_from",
+    "readable",
+    "verify",
+]

@@ -1,0 +1,192 @@
+"""The records, and how each becomes one line that is chained to the line before it. Pure.
+
+A line is canonical JSON: keys sorted, UTF-8, no spaces. Besides the record's own fields it has ``kind``, ``seq`` (1, 2,
+3 … in one file), ``prev`` (the ``hash`` of the line before; ``GENESIS`` in the first) and ``hash``: SHA-256,
+hexadecimal, over the line's own bytes without the member ``hash`` and without the line feed. docs/audit.md shows it.
+
+Hashing bytes, not values, leaves nothing of a line unprotected: no other spelling of the same JSON has the same hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+GENESIS: Final = "0" * 64
+"""``prev`` of the first record of a file."""
+
+MAX_RECORD: Final = 512 * 1024**2
+"""Bytes of one line. A message's text may be 64 MiB (``listen.max_message``) and stand in a record twice, escaped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """One text that a client sent and what became of it, written before anything of it goes upstream."""
+
+    id: str
+    "Unique; the records of its run name it."
+    time: datetime
+    "When it was decided."
+    user: str
+    "As the client logged in."
+    address: str
+    "Where the client connects from: host:port."
+    application_name: str
+    "As the client says; anybody can say anything."
+    database: str
+    "The upstream's database."
+    connection: str
+    "Random, the same in all records of one connection."
+    protocol: str
+    "How the text came: simple (Query), extended (Parse), command (the CLI)."
+    text: str
+    "The client's text, unchanged."
+    question: str | None
+    "The words of the question; null when the text is SQL."
+    sql: str | None
+    "What is sent upstream in its place; null when nothing is."
+    verdict: Literal["allow", "deny", "error"]
+    "error: a question that did not become SQL."
+    reason: str
+    "Why not; empty when allowed."
+    sqlstate: str
+    "What the client was told; 00000 when allowed."
+    rules: tuple[str, ...]
+    "The policy's rules that changed or allowed it."
+    relations: tuple[str, ...]
+    "Every relation read, schema.name."
+    functions: tuple[str, ...]
+    "Every function called."
+    model: str
+    "That wrote the SQL; empty when a person did."
+    model_version: str
+    "Of the model."
+    attempts: int
+    "Of the model, repairs included; 0 without a model."
+    confidence: float | None
+    "0 to 1; null when not known."
+    policy: str
+    "SHA-256 of the policy file that decided."
+    catalog: str
+    "Version of the picture of the database that it was decided with; empty when none was needed."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionRecord:
+    """One run of a prepared statement, written before it goes upstream."""
+
+    id: str
+    "Unique; the outcome names it."
+    time: datetime
+    "When it was sent."
+    decision: str
+    "The id of the decision on the statement's text."
+    connection: str
+    "As in the decision."
+    user: str
+    "As in the decision."
+    parameters: tuple[str | None, ...]
+    "The values that were bound, in order."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeRecord:
+    """How a run ended."""
+
+    id: str
+    "The id of the decision or execution that it closes."
+    time: datetime
+    "When it ended."
+    connection: str
+    "As in the decision."
+    sqlstate: str
+    "00000: success; 08006: the upstream or the client was lost midway."
+    rows: int
+    "Relayed to the client."
+    bytes: int
+    "Of row data relayed to the client."
+    duration_ms: float
+    "From forwarding to the last reply."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairedRecord:
+    """What the gateway found wrong with the end of the log when it started, and mended."""
+
+    id: str
+    "repaired- and the number of the record."
+    time: datetime
+    "When the gateway started."
+    torn_file: str
+    "Where the bytes of a record that was never finished were moved; empty when there were none."
+    torn_bytes: int
+    "How many."
+    head: Literal["whole", "ahead", "missing", "differs"]
+    "What the head file said of the log. All but whole mean that records may be gone: verify reports this record."
+    lost: int | None
+    "How many records the head file knew that the log no longer had; null when that cannot be told."
+
+
+Record = DecisionRecord | ExecutionRecord | OutcomeRecord
+
+KINDS: Final[dict[type[Record | RepairedRecord], str]] = {
+    DecisionRecord: "decision",
+    ExecutionRecord: "execution",
+    OutcomeRecord: "outcome",
+    RepairedRecord: "repaired",
+}
+"""The values of ``kind``."""
+
+_FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in KINDS}
+_encode: Final[Callable[[object], str]] = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+).encode
+
+# Inside a JSON string a quote is escaped, so these bytes cannot occur in a value; and no value is an object.
+_BEFORE_ID = b',"id":'
+_HASH = re.compile(rb',"hash":"([0-9a-f]{64})"(?=,"id":)')
+
+
+def seal(record: Record | RepairedRecord, seq: int, prev: str) -> tuple[bytes, str]:
+    """The line of ``record`` with its line feed, and its hash. Raises ValueError for what JSON cannot say (NaN)."""
+    kind = type(record)
+    values: dict[str, Any] = {name: getattr(record, name) for name in _FIELDS[kind]}
+    values["time"] = record.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    values["kind"] = KINDS[kind]
+    values["seq"] = seq
+    values["prev"] = prev
+    body = _utf8(_encode(values))
+    digest = hashlib.sha256(body).hexdigest()
+    before, after = body.split(_BEFORE_ID, 1)
+    return b"".join((before, b',"hash":"', digest.encode(), b'"', _BEFORE_ID, after, b"\n")), digest
+
+
+def unseal(line: bytes) -> dict[str, Any]:
+    """The members of a line (without its line feed), its hash checked. Raises ValueError saying what is wrong."""
+    parts = _HASH.split(line)
+    if len(parts) != 3:
+        raise ValueError("it is not a record")
+    before, stated, after = parts
+    if hashlib.sha256(before + after).hexdigest() != stated.decode():
+        raise ValueError("it was altered: its hash is not that of its content")
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("it is not JSON") from error
+    if not isinstance(record, dict) or type(record.get("seq")) is not int or not isinstance(record.get("prev"), str):
+        raise ValueError("it has no number or no predecessor")
+    return record
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Lone surrogates stand for bytes that were not UTF-8. As JSON escapes they survive; a pair is its character.
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        return joined.encode("utf-8", "backslashreplace")

@@ -1,0 +1,237 @@
+"""Sink: where records go. FileSink: an append-only file of chained lines, and beside it a head that knows its end.
+
+What the two files prove, together with ``verify``:
+
+- The chain: no record was altered, inserted, exchanged or removed *before* the last one, unless every record from
+  there to the end was written anew.
+- The head, ``<path>.head``: number and hash of the last record, rewritten in place after each append. No whole record
+  was removed at the end, unless the head was rewritten with it.
+
+What they do not prove: there is no secret in them, so somebody who may write both files can write a new history with
+a new head. Against that keep the head's line, now and then, where such a person cannot write (another machine, a
+ticket, paper): ``verify`` prints it. And a record says what the gateway was told: a client's ``application_name`` is
+its own claim.
+
+A crash between append and head leaves the head behind the log: that is accepted, since nothing is missing. After a
+power cut, with durability ``written``, the kernel may have lost records that were already acted on: the head is then
+ahead of the log, the gateway writes that down in a ``repaired`` record, and ``verify`` reports it; ``fsync`` excludes
+this.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from nlsql_gateway.audit.head import HEAD_SIZE, Head, head_path
+from nlsql_gateway.audit.record import GENESIS, MAX_RECORD, Record, RepairedRecord, seal, unseal
+from nlsql_gateway.errors import AuditError
+
+_BLOCK = 64 * 1024
+
+
+class Sink(Protocol):
+    """The whole seam to an audit log."""
+
+    def append(self, record: Record) -> None:
+        """Keep ``record``. When this returns, it is kept; else AuditError, and then nothing may run."""
+
+    def close(self) -> None:
+        """Let go of the log. Nothing may be appended after it."""
+
+
+class FileSink:
+    """The log in the file ``path``, made when missing and continued when there. One writer a file.
+
+    ``durability``: ``written`` returns when the kernel has the record, ``fsync`` when the disk has (this blocks for
+    the disk's time). Not for several threads. Raises AuditError: another gateway has the file, it cannot be written,
+    or its last record was altered.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durability: Literal["written", "fsync"],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._path = path
+        self._fsync = durability == "fsync"
+        self._torn = False
+        "The file may be longer than ``_size``: a failed append could not be taken back."
+        self._seq, self._prev, self._size = 0, GENESIS, 0
+        "The last record's number and hash, and the bytes of the log up to its end."
+        self._log = self._head = -1
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._log = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _lock(self._log, path)
+            self._head = os.open(head_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._continue(clock)
+            if self._fsync:
+                _fsync_folder(path.parent)
+        except OSError as error:
+            self.close()
+            raise AuditError(f"audit log {path}: {error.strerror}", hint="see the setting audit.path") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def append(self, record: Record) -> None:
+        self._append(record)
+
+    def close(self) -> None:
+        for descriptor in (self._log, self._head):
+            if descriptor >= 0:
+                with suppress(OSError):
+                    os.close(descriptor)  # gives the lock back, too
+        self._log = self._head = -1
+
+    def _append(self, record: Record | RepairedRecord) -> None:
+        try:
+            line, digest = seal(record, self._seq + 1, self._prev)
+        except ValueError as error:
+            raise AuditError(f"a record cannot be written as JSON: {error}") from error
+        if len(line) > MAX_RECORD:
+            raise AuditError(f"a record of {len(line)} bytes is over the limit of {MAX_RECORD}")
+        try:
+            self._check_file()
+            self._write(line, digest)
+        except OSError as error:
+            self._take_back()
+            raise AuditError(
+                f"the audit log cannot be written: {error.strerror or error}", hint="nothing runs that is not recorded"
+            ) from error
+        self._seq += 1
+        self._prev = digest
+        self._size += len(line)
+
+    def _check_file(self) -> None:
+        """Others can remove or change the file under our lock, which binds only those who ask for it."""
+        if self._torn:
+            os.ftruncate(self._log, self._size)
+            self._torn = False
+        found = os.fstat(self._log)
+        if found.st_nlink == 0:
+            raise OSError("the file was deleted while the gateway had it open")
+        if found.st_size != self._size:
+            raise OSError("the file was changed by somebody else while the gateway had it open")
+
+    def _write(self, line: bytes, digest: str) -> None:
+        self._torn = True
+        if os.write(self._log, line) != len(line):
+            raise OSError("no space left for a whole record")
+        if self._fsync:
+            os.fdatasync(self._log)
+        os.pwrite(self._head, Head(self._seq + 1, digest).line(), 0)
+        if self._fsync:
+            os.fdatasync(self._head)
+        self._torn = False
+
+    def _take_back(self) -> None:
+        """A line that is half there, or was not acknowledged, goes: the chain stays whole for the next append."""
+        if self._torn:
+            with suppress(OSError):  # then the next append tries again
+                os.ftruncate(self._log, self._size)
+                self._torn = False
+                os.pwrite(self._head, Head(self._seq, self._prev).line(), 0)
+
+    def _continue(self, clock: Callable[[], datetime]) -> None:
+        """Find the end of the log and of the chain; move a torn last line aside; write down what was found wrong."""
+        size = os.fstat(self._log).st_size
+        last, self._size = _last_line(self._log, size)
+        before = ""
+        if last is not None:
+            record = self._unsealed(last)
+            self._seq, self._prev, before = record["seq"], record["hash"], record["prev"]
+        verdict, lost = self._compare(Head.parse(os.pread(self._head, HEAD_SIZE + 1, 0)), size, before)
+        torn_file = self._move_torn(size) if size > self._size else ""
+        os.pwrite(self._head, Head(self._seq, self._prev).line(), 0)
+        os.ftruncate(self._head, HEAD_SIZE)
+        if torn_file or verdict != "whole":
+            self._append(
+                RepairedRecord(
+                    id=f"repaired-{self._seq + 1}",
+                    time=clock(),
+                    torn_file=torn_file,
+                    torn_bytes=size - self._size,
+                    head=verdict,
+                    lost=lost,
+                )
+            )
+
+    def _unsealed(self, line: bytes) -> dict[str, Any]:
+        try:
+            return unseal(line)
+        except ValueError as error:
+            raise AuditError(
+                f"audit log {self._path}: the last record is damaged: {error}",
+                hint="nlsql-gateway audit verify tells more; to begin a new log move it and its .head file away",
+            ) from error
+
+    def _compare(
+        self, head: Head | None, size: int, before: str
+    ) -> tuple[Literal["whole", "ahead", "missing", "differs"], int | None]:
+        """What the head says of the log, and how many records are lost."""
+        if head is None:
+            return ("whole", 0) if size == 0 else ("missing", None)
+        if head.seq > self._seq:
+            return "ahead", head.seq - self._seq
+        known = {self._seq: self._prev, self._seq - 1: before or GENESIS}
+        return ("whole", 0) if known.get(head.seq, head.hash) == head.hash else ("differs", None)
+
+    def _move_torn(self, size: int) -> str:
+        """Move what stands after the last whole line to a side file; its name."""
+        number = 1
+        while (side := self._path.with_name(f"{self._path.name}.torn-{number}")).exists():
+            number += 1
+        target = os.open(side, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            position = self._size
+            while position < size:
+                position += os.write(target, os.pread(self._log, min(_BLOCK, size - position), position))
+            os.fsync(target)
+        finally:
+            os.close(target)
+        os.ftruncate(self._log, self._size)
+        return side.name
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    """flock(2): held by the open file, so that it ends with the process however that ends."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise AuditError(f"audit log {path}: not a regular file")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise AuditError(
+            f"audit log {path}: another gateway is writing to it", hint="give each gateway its own audit.path"
+        ) from error
+
+
+def _last_line(descriptor: int, size: int) -> tuple[bytes | None, int]:
+    """The last line that ends with a line feed (without it) and where it ends. Reads the file's end only."""
+    start, tail = size, b""
+    while start > 0 and tail.count(b"\n") < 2 and len(tail) <= 2 * MAX_RECORD:
+        length = min(max(_BLOCK, len(tail)), start)  # doubling keeps a long line linear
+        start -= length
+        tail = os.pread(descriptor, length, start) + tail
+    end = tail.rfind(b"\n")
+    if end < 0:
+        return None, 0
+    return tail[tail.rfind(b"\n", 0, end) + 1 : end], start + end + 1
+
+
+def _fsync_folder(folder: Path) -> None:
+    """A new file's name is on the disk only when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,108 @@
+"""Verification: read a log from first line to last and name the first bad record. sink.py says what that proves."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from nlsql_gateway.audit.head import HEAD_SIZE, Head, head_path
+from nlsql_gateway.audit.record import GENESIS, MAX_RECORD, unseal
+from nlsql_gateway.errors import AuditError
+
+_APPEND_TIME = 0.1
+"""Seconds in which an append that is under way while we read has certainly ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    records: int
+    head: str
+    "The hash of the last record: keep it elsewhere, and a later log must contain it."
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    line: int
+    "From 1; one after the last when records are missing at the end."
+    seq: int | None
+    "The number of the first bad record, or of the first that is missing; None when the line does not tell."
+    id: str
+    "Of the record, empty when the line does not tell."
+    reason: str
+
+
+def verify(path: Path) -> Whole | Broken:
+    """Check the log ``path`` and its head; one record in memory at a time. A gateway may be writing to it meanwhile.
+
+    Raises AuditError when it cannot be read.
+    """
+    try:
+        # The head first: a gateway that appends while we read leaves it behind what we find, never ahead.
+        head = _read_head(path)
+        with path.open("rb") as log:
+            return _chain(log, head)
+    except OSError as error:
+        raise AuditError(f"audit log {path}: {error.strerror}") from error
+
+
+def _read_head(path: Path) -> Head | None:
+    try:
+        with head_path(path).open("rb") as file:
+            return Head.parse(file.read(HEAD_SIZE + 1))
+    except FileNotFoundError:
+        return None
+
+
+def _chain(log: IO[bytes], head: Head | None) -> Whole | Broken:
+    seq, prev = 0, GENESIS
+    while line := _line(log):
+        broken = _check(line, seq + 1, prev, head)
+        if isinstance(broken, Broken):
+            return broken
+        seq, prev = seq + 1, broken["hash"]
+    if head is None and seq > 0:
+        return Broken(seq + 1, None, "", "the head file is missing or damaged: records after this line may be missing")
+    if head is not None and head.seq > seq:
+        gone = head.seq - seq
+        return Broken(seq + 1, seq + 1, "", f"{gone} record{'s are' if gone > 1 else ' is'} missing at the end")
+    return Whole(seq, prev)
+
+
+def _line(log: IO[bytes]) -> bytes:
+    line = log.readline(MAX_RECORD + 1)
+    if line and not line.endswith(b"\n") and len(line) <= MAX_RECORD:
+        time.sleep(_APPEND_TIME)
+        line += log.readline(MAX_RECORD + 1 - len(line))
+    return line
+
+
+def _check(line: bytes, seq: int, prev: str, head: Head | None) -> dict[str, Any] | Broken:
+    """``line`` must be record ``seq``, follow ``prev``, and be the one that the head knows by this number."""
+    if not line.endswith(b"\n"):
+        return Broken(seq, None, "", "it ends in the middle of a record")
+    try:
+        record = unseal(line[:-1])
+    except ValueError as error:
+        return Broken(seq, None, "", str(error))
+    found, name = record["seq"], str(record.get("id", ""))
+    if found > seq:
+        gone = f"record {seq} is" if found == seq + 1 else f"records {seq} to {found - 1} are"
+        return Broken(seq, found, name, f"{gone} missing before it, or it was moved")
+    if found < seq:
+        return Broken(seq, found, name, "it is out of place: doubled, inserted or moved")
+    if record["prev"] != prev:
+        return Broken(seq, found, name, "it does not follow the record before it")
+    if head is not None and head.seq == seq and head.hash != record["hash"]:
+        return Broken(seq, found, name, "it is not the record that the head file knows by this number")
+    if record.get("kind") == "repaired" and record.get("head") != "whole":
+        return Broken(seq, found, name, _found_at_start(record))
+    return record
+
+
+def _found_at_start(record: dict[str, Any]) -> str:
+    when = f"when the gateway started at {record.get('time')}"
+    if isinstance(record.get("lost"), int):
+        return f"{record['lost']} records before it were missing {when}"
+    return f"the head file was missing or did not fit {when}: records before it may be missing"
