@@ -1,0 +1,132 @@
+"""The users file: who may log in, and the verifier of each password; never a password.
+
+One user a line, quoted as PgBouncer's userlist.txt has it: ``"name" "SCRAM-SHA-256$…"``, a quote inside is doubled.
+Blank lines and lines that begin with ``;`` or ``#`` are comments. The verifier is what PostgreSQL keeps in
+``pg_authid.rolpassword``, so a line can be copied from there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from nlsql_gateway.errors import ConfigError
+from nlsql_gateway.wire.scram import Verifier
+
+MAX_FILE: Final = 16 * 1024**2
+"""Bytes of a users file: about a hundred thousand users."""
+
+MAX_NAME: Final = 63
+"""Bytes of a PostgreSQL role name (NAMEDATALEN - 1): a client cannot send more to a server either."""
+
+_SALT_BYTES = 16
+_LINE = re.compile(r'\s*"((?:[^"]|"")*)"\s+"((?:[^"]|"")*)"\s*')
+
+
+def load(path: Path) -> dict[str, Verifier]:
+    """All users of the file ``path``. Raises ConfigError naming the file and the line."""
+    users: dict[str, Verifier] = {}
+    for number, line in enumerate(_lines(path), 1):
+        if _is_comment(line):
+            continue
+        name, secret = _parse(path, number, line)
+        if name in users:
+            raise ConfigError(f'{path}:{number}: the user "{name}" is there twice')
+        try:
+            users[name] = Verifier.parse(secret)
+        except ValueError as error:
+            raise ConfigError(
+                f'{path}:{number}: the second value of "{name}" is {error}',
+                hint="nlsql-gateway user add writes it; passwords and md5 hashes are not read",
+            ) from error
+    return users
+
+
+def add(path: Path, name: str, password: str) -> None:
+    """Write ``name`` with the verifier of ``password`` into the file ``path``, made when missing.
+
+    Another line of that name is replaced, all other lines stay; the file is exchanged as a whole, with mode 0600 and
+    the owner that it had. Raises ConfigError.
+    """
+    _check_name(name)
+    if not password:
+        raise ConfigError("the password is empty")
+    verifier = Verifier.build(password, secrets.token_bytes(_SALT_BYTES))
+    entry = f"{_quoted(name)} {_quoted(str(verifier))}"
+    lines = _lines(path) if path.exists() else []
+    kept: list[str] = []
+    written = False
+    for number, line in enumerate(lines, 1):
+        if not _is_comment(line) and _parse(path, number, line)[0] == name:
+            if not written:
+                kept.append(entry)
+            written = True
+        else:
+            kept.append(line)
+    if not written:
+        kept.append(entry)
+    _replace(path, "".join(f"{line}\n" for line in kept))
+
+
+def _check_name(name: str) -> None:
+    if not name:
+        raise ConfigError("the user name is empty")
+    if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME:
+        raise ConfigError(f"the user name is longer than {MAX_NAME} bytes")
+    if not name.isprintable():
+        raise ConfigError("the user name has a character that is not printable")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+        if len(content) > MAX_FILE:
+            raise ConfigError(f"{path}: larger than {MAX_FILE} bytes")
+        text = content.decode()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", hint="nlsql-gateway user add makes it") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8") from error
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+
+
+def _is_comment(line: str) -> bool:
+    return not line.strip() or line.lstrip()[0] in ";#"
+
+
+def _parse(path: Path, number: int, line: str) -> tuple[str, str]:
+    match = _LINE.fullmatch(line)
+    if match is None or not match[1]:
+        raise ConfigError(f'{path}:{number}: expected "name" "SCRAM-SHA-256$…"')
+    return match[1].replace('""', '"'), match[2].replace('""', '"')
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"'
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write beside, then rename: a reader sees the old file or the new one, whatever happens in between."""
+    target = path.resolve()  # a symbolic link stays one
+    temporary = ""
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # mode 0600
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            if target.exists():
+                owner = target.stat()
+                with suppress(PermissionError):  # only root can give a file to the service's user
+                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(target)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise ConfigError(f"{path}: {error.strerror}") from error
