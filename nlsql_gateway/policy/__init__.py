@@ -1,0 +1,31 @@
+"""*May* a statement run, and in what form: pure, no IO.
+
+Glossary: a *principal* is a person with roles and attributes; a *grant* lets a role read tables or columns; a *row
+filter* hides rows, a *mask* replaces a column's values; *access* is what all rules together leave of one relation for
+one principal; a *pass* is one check or change, and ``engine.PASSES`` is their order; a *decision* is Allow with the
+text to send, or Deny with a reason. docs/policy.md is the manual of the policy file.
+"""
+
+from nlsql_gateway.policy.decision import Allow, Applied, Decision, Deny, Reason
+from nlsql_gateway.policy.engine import decide
+from nlsql_gateway.policy.loading import load
+from nlsql_gateway.policy.model import ColumnMask, Grant, Policy, Principal, RowFilter
+from nlsql_gateway.policy.startup import startup_settings
+from nlsql_gateway.policy.visible import visible
+
+__all__ = [
+    "Allow",
+    "Applied",
+    "ColumnMask",
+    "Decision",
+    "Deny",
+    "Grant",
+    "Policy",
+    "Principal",
+    "Reason",
+    "RowFilter",
+    "decide",
+    "load",
+    "startup_settings",
+    "visible",
+]

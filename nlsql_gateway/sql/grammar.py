@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import postgast
 from postgast.errors import check_error
 from postgast.native import lib
-from postgast.pg_query_pb2 import Token as TokenCode
+from postgast.pg_query_pb2 import DESCRIPTOR
+from postgast.pg_query_pb2 import Token as _TokenCode
 
 from nlsql_gateway.errors import LimitError, StatementError
 
@@ -35,14 +36,16 @@ class RawStatement:
     "Byte offset behind the last byte, the semicolon excluded; may stand behind white space and comments."
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):  # a tuple: a statement has hundreds, and this is the cheapest to make
     code: int
     "A member of postgast's Token enumeration; a single character is its ASCII code."
     start: int
     end: int
     keyword: bool
 
+
+TokenCode: Final = _TokenCode
+"""The codes of tokens; a single character is its ASCII code."""
 
 COMMENTS: Final = frozenset({TokenCode.SQL_COMMENT, TokenCode.C_COMMENT})
 """The codes of the two kinds of comment."""
@@ -97,3 +100,9 @@ def _syntax_error(error: postgast.PgQueryError) -> StatementError:
     # cursorpos counts characters from 1, as the server's does (manual, "Error and Notice Message Fields"); postgast's
     # own documentation says bytes, which a test shows to be wrong.
     return StatementError(error.message, position=error.cursorpos if error.cursorpos > 0 else None)
+
+
+def fields_of(node: str) -> frozenset[str]:
+    """The names that the fields of a kind of node have in the JSON tree."""
+    message = DESCRIPTOR.message_types_by_name[node]
+    return frozenset(field.json_name for field in message.fields)

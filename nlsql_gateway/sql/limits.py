@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from postgast.pg_query_pb2 import Token as TokenCode
-
 from nlsql_gateway.errors import LimitError
-from nlsql_gateway.sql.grammar import Token
+from nlsql_gateway.sql.grammar import Token, TokenCode
 
 
 @dataclass(frozen=True, slots=True)

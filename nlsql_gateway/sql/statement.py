@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from postgast.pg_query_pb2 import Token as TokenCode
-
 from nlsql_gateway.sql import grammar, limits
-from nlsql_gateway.sql.grammar import COMMENTS, Node, Token
+from nlsql_gateway.sql.grammar import COMMENTS, Node, Token, TokenCode
 from nlsql_gateway.sql.kinds import Kind, kind_of
 from nlsql_gateway.sql.question import Question, question
 

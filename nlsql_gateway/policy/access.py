@@ -1,0 +1,207 @@
+"""What one person may read of one relation. docs/policy.md has the resolution order that is carried out here, numbered.
+
+Roles are permissive, like Postgres's permissive row policies: a cell is shown when *some* role of the person gives both
+its row and its column, as clearly as the best of those roles gives it. Within one role everything restricts: its row
+filters are combined with AND. What hides rows or columns of a table also holds for its partitions and children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from nlsql_gateway.policy import masks
+from nlsql_gateway.policy.decision import Applied
+from nlsql_gateway.policy.fragment import Fragment
+from nlsql_gateway.policy.model import ColumnMask, Policy, Principal, Role
+from nlsql_gateway.sql import Catalog, Column, Relation
+from nlsql_gateway.sql.quoting import identifier, qualified
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The readable part of a relation; what is not in here does not exist for this person."""
+
+    relation: Relation
+    columns: tuple[tuple[Column, str | None], ...]
+    "Readable columns in table order, each with the expression that stands for it; None: the column itself."
+    condition: str | None
+    "The row filter; None: all rows."
+    applied: tuple[Applied, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(column.name for column, _ in self.columns)
+
+    @property
+    def whole(self) -> bool:
+        """All rows and all columns, unmasked: the person's own text may run as it is."""
+        return (
+            self.condition is None
+            and len(self.columns) == len(self.relation.columns)
+            and all(shown is None for _, shown in self.columns)
+        )
+
+    def query(self, *, only: bool) -> str:
+        """A sub-query, in parentheses, that gives exactly the readable part.
+
+        OFFSET 0 is a fence: the planner neither pulls the sub-query up nor pushes conditions into it, so no
+        expression of the person's ever sees a row that the filter hides, not even to fail on it. Without a filter
+        there is no row to hide and no fence; masks and left out columns hold by construction.
+        """
+        table = qualified(*self.relation.key)
+        called = identifier(self.relation.name)
+        items = ", ".join(
+            f"{called}.{identifier(column.name)}" if shown is None else f"{shown} AS {identifier(column.name)}"
+            for column, shown in self.columns
+        )
+        where = f" WHERE {self.condition} OFFSET 0" if self.condition is not None else ""
+        return f"(SELECT {items} FROM {'ONLY ' if only else ''}{table}{where})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What one role gives of the relation."""
+
+    condition: str | None
+    shown: Mapping[str, str | None]
+    "Column -> the expression that stands for it; None: the column itself."
+    masks: Mapping[str, ColumnMask]
+    role: str
+
+
+def access(relation: Relation, principal: Principal, catalog: Catalog, policy: Policy) -> Access | None:
+    """None: no rule gives this person anything of the relation."""
+    offers = [
+        offer
+        for role in policy.roles.values()
+        if role.name in principal.roles and (offer := _offer(role, relation, principal, catalog)) is not None
+    ]
+    if not offers:
+        return None
+    columns = tuple(
+        (column, _combined(column, offers))
+        for column in relation.columns
+        if any(column.name in offer.shown for offer in offers)
+    )
+    if not columns and relation.columns:
+        return None
+    condition = _any([offer.condition for offer in offers])
+    return Access(relation, columns, condition, tuple(_applied(relation, columns, condition, offers)))
+
+
+def _offer(role: Role, relation: Relation, principal: Principal, catalog: Catalog) -> _Offer | None:
+    readable = _readable(role, relation)
+    if readable is None:
+        return None
+    family = [relation, *ancestors(relation, catalog)]
+    for parent in family[1:]:
+        of_parent = _readable(role, parent)
+        if of_parent is not None:
+            readable -= {column.name for column in parent.columns} - of_parent
+    conditions: list[str] = []
+    for rule in role.filters:
+        if any(pattern.matches(member) for pattern in rule.tables for member in family):
+            if not _fits(rule.using, relation, catalog):
+                return None
+            condition = rule.using.render(relation.name, principal.attributes)
+            if condition is None:
+                return None
+            conditions.append(f"({condition})")
+    masked = {
+        mask.column: mask for mask in reversed(role.masks) if any(mask.table.matches(member) for member in family)
+    }
+    return _Offer(
+        condition=" AND ".join(conditions) or None,
+        shown={
+            column.name: masks.expression(masked[column.name], column, _own(relation, column))
+            if column.name in masked
+            else None
+            for column in relation.columns
+            if column.name in readable
+        },
+        masks=masked,
+        role=role.name,
+    )
+
+
+def _readable(role: Role, relation: Relation) -> frozenset[str] | None:
+    """The columns that the role's closest grants give; None: no grant covers the relation."""
+    ranked = [(rank, grant) for grant in role.grants if (rank := grant.rank(relation)) is not None]
+    if not ranked:
+        return None
+    best = min(rank for rank, _ in ranked)
+    names = frozenset(column.name for column in relation.columns)
+    return frozenset[str]().union(
+        *(
+            (names if grant.columns is None else names & grant.columns) - grant.hidden
+            for rank, grant in ranked
+            if rank == best
+        )
+    )
+
+
+def ancestors(relation: Relation, catalog: Catalog) -> Iterator[Relation]:
+    """The tables that this one is a partition or child of, all the way up."""
+    seen = {relation.key}
+    waiting = list(relation.parents)
+    while waiting:
+        key = waiting.pop(0)
+        if key not in seen and (parent := catalog.relations.get(key)) is not None:
+            seen.add(key)
+            waiting.extend(parent.parents)
+            yield parent
+
+
+def _fits(using: Fragment, relation: Relation, catalog: Catalog) -> bool:
+    """Whether every column of the condition is there, so that no column around it can take its place."""
+    inner = [catalog.relations.get(key) for key in using.relations]
+    if None in inner:
+        return False
+    names = {column.name for table in inner if table is not None for column in table.columns}
+    return using.columns <= {column.name for column in relation.columns} and using.bare <= names
+
+
+def _own(relation: Relation, column: Column) -> str:
+    return f"{identifier(relation.name)}.{identifier(column.name)}"
+
+
+def _any(conditions: list[str | None]) -> str | None:
+    known = [condition for condition in dict.fromkeys(conditions) if condition is not None]
+    if len(known) < len(set(conditions)):
+        return None
+    return known[0] if len(known) == 1 else " OR ".join(f"({condition})" for condition in known)
+
+
+def _combined(column: Column, offers: list[_Offer]) -> str | None:
+    """How the column is shown: as the best role shows it that gives the row at hand."""
+    nothing = masks.null(column)
+    shown = [(offer.condition, offer.shown.get(column.name, nothing)) for offer in offers]
+    if len({how for _, how in shown}) == 1:
+        return shown[0][1]
+    shown.sort(key=lambda one: 0 if one[1] is None else 2 if one[1] == nothing else 1)
+    itself = identifier(column.name)
+    cases: list[str] = []
+    otherwise = nothing
+    for condition, how in shown:
+        if condition is None:
+            otherwise = itself if how is None else how
+            break
+        cases.append(f"WHEN {condition} THEN {itself if how is None else how}")
+    if not cases:
+        return None if otherwise == itself else otherwise
+    return f"CASE {' '.join(cases)} ELSE {otherwise} END"
+
+
+def _applied(
+    relation: Relation, columns: tuple[tuple[Column, str | None], ...], condition: str | None, offers: list[_Offer]
+) -> Iterator[Applied]:
+    table = f"{relation.schema}.{relation.name}"
+    if condition is not None:
+        yield Applied("row_filter", table, "role " + ", ".join(offer.role for offer in offers))
+    if len(columns) < len(relation.columns):
+        yield Applied("columns", table, f"{len(columns)} of {len(relation.columns)}")
+    for column, shown in columns:
+        if shown is not None:
+            kinds = [offer.masks[column.name].kind for offer in offers if column.name in offer.masks]
+            yield Applied("mask", f"{table}.{column.name}", ", ".join(dict.fromkeys(kinds)))

@@ -1,0 +1,218 @@
+"""Pass: every column must be one that the person may read, and sqlglot must see the same relations as libpg_query.
+
+Hidden columns cannot be reached anyway: the sub-query that stands for the table does not have them. This pass turns
+"column does not exist" from the server into a refusal that says what it is, keeps a hidden column's name from being
+taken by a column of an outer query, and is the second opinion: a statement that the two parsers read differently is
+refused. Statements that read system relations only are left to libpg_query: sqlglot cannot read all of psql's.
+
+sqlglot's scopes are used, not its ``qualify``: that expands and renames in place and costs twice as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
+from sqlglot.optimizer.scope import Scope, traverse_scope
+
+from nlsql_gateway.policy.case import Case, Read
+from nlsql_gateway.policy.decision import Deny, Reason
+from nlsql_gateway.policy.functions import callable_by_attribute
+from nlsql_gateway.sql import Kind
+
+_SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
+
+
+def check_columns(case: Case) -> Case | Deny:
+    if not any(read.access is not None for read in case.reads):
+        return case
+    refused = _joined(case) or _copied(case)
+    if refused is not None or (case.statement.kind is Kind.COPY_TO and case.statement.inner is None):
+        return refused or case
+    tree = _parse((case.statement.inner or case.statement).text)
+    if tree is None:
+        return _unread(case)
+    ours = {(use.schema, use.name) for use in case.survey.relations}
+    if _relations(tree) != ours:
+        return case.deny(
+            Reason.NOT_UNDERSTOOD,
+            "the statement can be read in two ways",
+            sqlstate="0A000",
+            hint="write the tables' names plainly",
+        )
+    try:
+        scopes = traverse_scope(tree)
+        return _Names(case, scopes).check() or case
+    except Exception:  # noqa: BLE001 - sqlglot on text that it half understands: any error means that it does not
+        return _unread(case)
+
+
+def _unread(case: Case) -> Case | Deny:
+    """sqlglot cannot read it. Where all of every table may be read, there is nothing that it could have found."""
+    if case.restricted:
+        return case.deny(
+            Reason.NOT_UNDERSTOOD,
+            "the statement could not be checked: one of the two parsers cannot read it",
+            sqlstate="0A000",
+            hint="write it in a simpler way",
+        )
+    for use in case.survey.columns:
+        if len(use.fields) > 1 and callable_by_attribute(use.fields[-1], case):
+            return case.deny(Reason.FUNCTION, f"{'.'.join(use.fields)} could call a function", location=use.location)
+    return case
+
+
+def _parse(text: str) -> exp.Query | None:
+    try:
+        (tree,) = sqlglot.parse(text, dialect="postgres")
+        if isinstance(tree, exp.Query):
+            normalize_identifiers(tree, dialect="postgres")  # in place
+            return tree
+        return None
+    except Exception:  # noqa: BLE001 - a parser's error of any kind, RecursionError included
+        return None
+
+
+def _relations(tree: exp.Query) -> set[tuple[str, str]]:
+    return {(table.db, table.name) for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Identifier)}
+
+
+def _joined(case: Case) -> Deny | None:
+    """Columns that a join names without a ColumnRef, and attributes of a whole row."""
+    for read in case.restricted:
+        assert read.access is not None
+        hidden = {column.name for column in read.access.relation.columns} - read.access.names
+        for name in sorted(hidden & (case.survey.using | case.survey.attributes)):
+            return _denied(case, name)
+        if hidden and case.survey.natural:
+            return case.deny(
+                Reason.CONSTRUCT,
+                "NATURAL JOIN is not allowed on a table of which you may read only some columns",
+                hint="use JOIN … USING (columns)",
+            )
+    for name in sorted(case.survey.attributes):
+        if callable_by_attribute(name, case):
+            return case.deny(Reason.FUNCTION, f".{name} could call a function")
+    return None
+
+
+def _copied(case: Case) -> Deny | None:
+    """COPY t (columns) TO STDOUT."""
+    if case.statement.kind is not Kind.COPY_TO or case.statement.inner is not None:
+        return None
+    (read,) = case.reads
+    for item in case.statement.node["CopyStmt"].get("attlist", []):
+        name = item["String"]["sval"]
+        if read.access is not None and name not in read.access.names:
+            return _denied(case, name) if read.access.relation.column(name) else _unknown(case, name)
+    return None
+
+
+def _denied(case: Case, written: str, location: int | None = None) -> Deny:
+    return case.deny(
+        Reason.COLUMN_DENIED,
+        f"permission denied for column {written}",
+        hint="no rule of the policy lets you read it",
+        location=location,
+    )
+
+
+def _unknown(case: Case, written: str, location: int | None = None) -> Deny:
+    return case.deny(Reason.UNKNOWN_NAME, f"column {written} does not exist", sqlstate="42703", location=location)
+
+
+class _Names:
+    """Finds the relation of every column, scope by scope, inner before outer as Postgres does."""
+
+    def __init__(self, case: Case, scopes: list[Scope]) -> None:
+        self.case = case
+        self.scopes = scopes
+        self.reads: Mapping[tuple[str, str], Read] = {
+            (read.use.schema, read.use.name): read for read in case.reads if read.access is not None
+        }
+        self.locations = {".".join(use.fields): use.location for use in reversed(case.survey.columns)}
+
+    def check(self) -> Deny | None:
+        for scope in self.scopes:
+            aliases = _aliases(scope.expression)
+            for column in scope.find_all(exp.Column):
+                if isinstance(column.this, exp.Star):
+                    continue
+                found = self._qualified(scope, column) if column.table else self._bare(scope, column, aliases)
+                if found is not None:
+                    return found
+        return None
+
+    def _qualified(self, scope: Scope, column: exp.Column) -> Deny | None:
+        source = _source(scope, column.table)
+        if not isinstance(source, exp.Table) or (read := self._read(source)) is None:
+            return None
+        return self._judge(read, column)
+
+    def _bare(self, scope: Scope, column: exp.Column, aliases: frozenset[str]) -> Deny | None:
+        if column.name in aliases and isinstance(column.parent, exp.Ordered) and _orders_select(column):
+            return None  # ORDER BY finds output columns first (manual, "SELECT")
+        at: Scope | None = scope
+        while at is not None:
+            found = False
+            for source in at.sources.values():
+                if isinstance(source, exp.Table):
+                    read = self._read(source)
+                    if read is not None and self._has(read, column.name):
+                        found = True
+                        refused = self._judge(read, column)
+                        if refused is not None:
+                            return refused
+                elif isinstance(source, Scope):
+                    found = found or column.name in _outputs(source)
+            if found:
+                return None
+            at = at.parent
+        return None
+
+    def _read(self, table: exp.Table) -> Read | None:
+        """The read behind a FROM item; None for CTEs, functions and system relations, and where columns are renamed."""
+        alias = table.args.get("alias")
+        if not isinstance(table.this, exp.Identifier) or (alias is not None and alias.args.get("columns")):
+            return None
+        return self.reads.get((table.db, table.name))
+
+    def _has(self, read: Read, name: str) -> bool:
+        assert read.access is not None
+        return read.access.relation.column(name) is not None or name in _SYSTEM_COLUMNS
+
+    def _judge(self, read: Read, column: exp.Column) -> Deny | None:
+        assert read.access is not None
+        name = column.name
+        if name in read.access.names or (name in _SYSTEM_COLUMNS and not read.restricted):
+            return None
+        written = ".".join(part.name for part in column.parts)
+        location = self.locations.get(written)
+        return (_denied if self._has(read, name) else _unknown)(self.case, written, location)
+
+
+def _source(scope: Scope, name: str) -> object:
+    at: Scope | None = scope
+    while at is not None:
+        if name in at.sources:
+            return at.sources[name]
+        at = at.parent
+    return None
+
+
+def _aliases(query: object) -> frozenset[str]:
+    return (
+        frozenset(item.alias for item in query.selects if item.alias) if isinstance(query, exp.Query) else frozenset()
+    )
+
+
+def _orders_select(column: exp.Column) -> bool:
+    order = column.parent.parent if column.parent is not None else None
+    return order is not None and isinstance(order.parent, exp.Query)
+
+
+def _outputs(scope: Scope) -> Iterator[str]:
+    query = scope.expression
+    return iter(query.named_selects if isinstance(query, exp.Query) else ())

@@ -1,0 +1,27 @@
+"""Pass: every node, operator and sampling method in the tree must be on the allowlist of nodes.py."""
+
+from __future__ import annotations
+
+from nlsql_gateway.policy.case import READ_ONLY, Case
+from nlsql_gateway.policy.decision import Deny, Reason
+from nlsql_gateway.policy.nodes import ALLOWED_KEYS, OPERATORS, SAMPLING_METHODS, WRITES
+
+
+def allow_constructs(case: Case) -> Case | Deny:
+    survey = case.survey
+    strange = survey.keys - ALLOWED_KEYS
+    for key in sorted(strange & WRITES.keys()):
+        return case.deny(
+            Reason.WRITE, f"cannot execute {WRITES[key]}: everything here is read only", sqlstate=READ_ONLY
+        )
+    if strange:
+        return case.deny(Reason.CONSTRUCT, f"not allowed in a statement: {', '.join(sorted(strange))}")
+    for operator in survey.operators:
+        if operator[:-1] not in ((), ("pg_catalog",)) or operator[-1] not in OPERATORS:
+            return case.deny(
+                Reason.FUNCTION, f"the operator {'.'.join(operator)} is not allowed", hint="built-in operators are"
+            )
+    for method in survey.methods:
+        if method[-1] not in SAMPLING_METHODS or method[:-1] not in ((), ("pg_catalog",)):
+            return case.deny(Reason.FUNCTION, f"the sampling method {'.'.join(method)} is not allowed")
+    return case

@@ -1,0 +1,252 @@
+"""YAML text -> Policy. Every fault is a line ``file:line: key: what is wrong``; as many as possible in one go."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from nlsql_gateway.errors import ConfigError
+from nlsql_gateway.policy import fragment, open_catalogs, setting_rules
+from nlsql_gateway.policy.kinds import ALLOWED
+from nlsql_gateway.policy.literals import literal
+from nlsql_gateway.policy.masks import HASH_KEY
+from nlsql_gateway.policy.model import ColumnMask, Grant, Pattern, Policy, Principal, Role, RowFilter
+from nlsql_gateway.policy.schema import Mask, PolicyFile, Read, RoleFile, Rows, User
+from nlsql_gateway.policy.setting_rules import SettingRule
+from nlsql_gateway.policy.values import Attribute
+from nlsql_gateway.sql import Kind
+
+_Path = tuple[str | int, ...]
+
+
+def load(text: str, source: str) -> Policy:
+    """The policy in ``text``; ``source`` names the file in errors. Raises ConfigError, one line for each fault."""
+    faults = _Faults(source)
+    data = _data(text, faults)
+    faults.stop()
+    try:
+        parsed = PolicyFile.model_validate(data)
+    except ValidationError as error:
+        for fault in error.errors():
+            message = "not a known key" if fault["type"] == "extra_forbidden" else fault["msg"]
+            faults.add(fault["loc"], message.removeprefix("Value error, "))
+        faults.stop()
+        raise AssertionError("a validation error has at least one fault") from error
+    policy = _policy(parsed, hashlib.sha256(text.encode()).hexdigest(), faults)
+    faults.stop()
+    return policy
+
+
+@dataclass(slots=True)
+class _Faults:
+    source: str
+    lines: dict[_Path, int] = field(default_factory=dict)
+    "Path of keys -> line from 1."
+    found: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, path: _Path, message: str, line: int | None = None) -> None:
+        """The line is that of the longest part of ``path`` that stands in the file."""
+        known = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in self.lines), ())
+        at = line or self.lines.get(known, 1)
+        key = ".".join(str(part) for part in known) or "(file)"
+        self.found.append((at, f"{self.source}:{at}: {key}: {message}"))
+
+    def stop(self) -> None:
+        if self.found:
+            raise ConfigError("\n".join(text for _, text in sorted(set(self.found))))
+
+
+def _data(text: str, faults: _Faults) -> Any:
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            faults.add((), "the file is empty")
+            return None
+        _note_lines(node, (), faults)
+        return loader.construct_document(node)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        faults.add((), getattr(error, "problem", None) or "not YAML", mark.line + 1 if mark is not None else None)
+        return None
+    finally:
+        loader.dispose()
+
+
+def _note_lines(node: yaml.Node, path: _Path, faults: _Faults) -> None:
+    faults.lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*path, key.value)
+            if inner in faults.lines:
+                faults.add(inner, "this key is there twice", key.start_mark.line + 1)
+            faults.lines[inner] = key.start_mark.line + 1
+            _note_lines(value, inner, faults)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _note_lines(value, (*path, index), faults)
+
+
+def _policy(file: PolicyFile, version: str, faults: _Faults) -> Policy:
+    roles = {name: _role(name, role, file.hash_key is not None, faults) for name, role in file.roles.items()}
+    for name in file.default or ():
+        _known_role(name, roles, ("default",), faults)
+    settings, pins = _settings(file, faults)
+    return Policy(
+        name=file.name,
+        version=version,
+        pass_through=file.pass_through,
+        users={name: _user(name, user, roles, faults) for name, user in file.users.items()},
+        default=frozenset(file.default) if file.default is not None else None,
+        roles=roles,
+        pins={} if file.pass_through else pins,
+        settings=settings,
+        search_path=tuple(file.search_path) if file.search_path is not None else None,
+        allowed_functions=frozenset(_function(name) for name in file.functions.allow),
+        denied_functions=frozenset(_function(name) for name in file.functions.deny),
+        open_catalogs=open_catalogs.OPEN | set(_catalogs(file.catalogs.open, "open", faults)),
+        closed_catalogs=open_catalogs.CLOSED | set(_catalogs(file.catalogs.close, "close", faults)),
+        kinds=_kinds(file.statements.deny, faults),
+    )
+
+
+def _role(name: str, role: RoleFile, keyed: bool, faults: _Faults) -> Role:
+    path: _Path = ("roles", name)
+    return Role(
+        name,
+        grants=tuple(_grant(read, (*path, "read", index), faults) for index, read in enumerate(role.read)),
+        filters=tuple(
+            found
+            for index, rows in enumerate(role.rows)
+            if (found := _filter(rows, (*path, "rows", index), faults)) is not None
+        ),
+        masks=tuple(
+            mask
+            for index, written in enumerate(role.masks)
+            for mask in _masks(written, keyed, (*path, "masks", index), faults)
+        ),
+    )
+
+
+def _grant(read: Read, path: _Path, faults: _Faults) -> Grant:
+    return Grant(
+        tables=tuple(_patterns(read.tables, (*path, "tables"), faults)),
+        excluded=tuple(_patterns(read.but_not, (*path, "but_not"), faults)),
+        columns=frozenset(read.columns) if read.columns is not None else None,
+        hidden=frozenset(read.hide),
+        views=read.views,
+    )
+
+
+def _filter(rows: Rows, path: _Path, faults: _Faults) -> RowFilter | None:
+    patterns = tuple(_patterns(rows.tables, (*path, "tables"), faults))
+    named = frozenset(pattern.text.partition(".")[2] for pattern in patterns if pattern.rank == 0)
+    try:
+        return RowFilter(patterns, fragment.parse(rows.using, named))
+    except ValueError as error:
+        faults.add((*path, "using"), str(error))
+        return None
+
+
+def _masks(mask: Mask, keyed: bool, path: _Path, faults: _Faults) -> Iterator[ColumnMask]:
+    (kind,) = mask.with_.model_fields_set
+    spec = mask.with_
+    if kind == "hash" and not keyed:
+        faults.add((*path, "with"), "the hash mask needs the key hash_key at the top of the file")
+    for index, written in enumerate(mask.columns):
+        table, dot, column = written.rpartition(".")
+        try:
+            if not dot or "*" in column:
+                raise ValueError("write schema.table.column; * may stand in schema and table")
+            pattern = Pattern.parse(table)
+        except ValueError as error:
+            faults.add((*path, "columns", index), str(error))
+            continue
+        match kind:
+            case "constant" if spec.constant is not None:
+                yield ColumnMask(pattern, column, "constant", text=spec.constant.value)
+            case "partial" if spec.partial is not None:
+                yield ColumnMask(pattern, column, "partial", spec.partial.fill, spec.partial.first, spec.partial.last)
+            case "round" if spec.round is not None:
+                yield ColumnMask(pattern, column, "round", step=spec.round.to)
+            case "null" | "hash" | "year":
+                yield ColumnMask(pattern, column, kind)
+
+
+def _user(name: str, user: User, roles: Mapping[str, Role], faults: _Faults) -> Principal:
+    for role in user.roles:
+        _known_role(role, roles, ("users", name, "roles"), faults)
+    attributes: dict[str, Attribute] = {"name": name}
+    for key, value in user.attributes.items():
+        attribute: Attribute = tuple(value) if isinstance(value, list) else value
+        try:
+            literal(attribute)
+        except ValueError as error:
+            faults.add(("users", name, "attributes", key), str(error))
+        attributes[key] = attribute
+    return Principal(name, frozenset(user.roles), attributes)
+
+
+def _known_role(name: str, roles: Mapping[str, Role], path: _Path, faults: _Faults) -> None:
+    if name not in roles:
+        faults.add(path, f"no role is called {name!r}; there are {', '.join(roles) or 'none'}")
+
+
+def _settings(file: PolicyFile, faults: _Faults) -> tuple[dict[str, SettingRule], dict[str, str]]:
+    rules = dict(setting_rules.SETTINGS)
+    for name, values in file.settings.allow.items():
+        rules[name.lower()] = _rule(values)
+    for name in file.settings.deny:
+        rules.pop(name.lower(), None)
+    pins = {**setting_rules.PINS, **{name.lower(): value for name, value in file.settings.pin.items()}}
+    for name, value in setting_rules.PINS.items():
+        if not setting_rules.same(pins[name], value):
+            faults.add(("settings", "pin", name), f"must stay {value}: the gateway reads statements by it")
+    if file.search_path is not None:
+        pins["search_path"] = ", ".join(file.search_path)
+    elif "search_path" in pins:
+        faults.add(("settings", "pin", "search_path"), "write it as the key search_path at the top of the file")
+    if file.hash_key is not None:
+        pins[HASH_KEY] = file.hash_key
+    return rules, pins
+
+
+def _rule(values: list[str]) -> SettingRule:
+    if values == ["any"]:
+        return setting_rules.ANY
+    if values == ["timeout"]:
+        return setting_rules.TIMEOUT
+    return setting_rules.one_of(*values)
+
+
+def _patterns(texts: list[str], path: _Path, faults: _Faults) -> Iterator[Pattern]:
+    for index, text in enumerate(texts):
+        try:
+            yield Pattern.parse(text)
+        except ValueError as error:
+            faults.add((*path, index), str(error))
+
+
+def _function(name: str) -> str:
+    return name.removeprefix("pg_catalog.")
+
+
+def _catalogs(names: list[str], key: str, faults: _Faults) -> Iterator[tuple[str, str]]:
+    for index, name in enumerate(names):
+        schema, dot, relation = name.rpartition(".")
+        if (schema if dot else "pg_catalog") not in open_catalogs.SYSTEM_SCHEMAS:
+            faults.add(("catalogs", key, index), "write pg_catalog.name or information_schema.name")
+        yield (schema if dot else "pg_catalog", relation)
+
+
+def _kinds(denied: list[str], faults: _Faults) -> frozenset[Kind]:
+    known = {kind.value: kind for kind in ALLOWED}
+    for index, name in enumerate(denied):
+        if name not in known:
+            faults.add(("statements", "deny", index), f"write one of {', '.join(sorted(known))}")
+    return ALLOWED - {known[name] for name in denied if name in known}

@@ -1,0 +1,142 @@
+"""Policy: who may read what, as frozen values. ``loading.py`` makes them from YAML; docs/policy.md is their manual."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nlsql_gateway.policy.fragment import Fragment
+from nlsql_gateway.policy.setting_rules import SettingRule
+from nlsql_gateway.policy.values import Attribute
+from nlsql_gateway.sql import Kind, Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A person, or a program that logs in as one."""
+
+    name: str
+    roles: frozenset[str]
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    "What row filters call person.…; person.name is the name where no attribute hides it."
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """``schema.table`` with ``*`` for any characters in either part. Case counts, as in the catalog."""
+
+    text: str
+    regex: re.Pattern[str] = field(compare=False, repr=False)
+    rank: int
+    "0: names one table; 1: one schema; 2: wider. The lower rank wins."
+
+    @classmethod
+    def parse(cls, text: str) -> Pattern:
+        """Raises ValueError."""
+        schema, dot, name = text.partition(".")
+        if not dot or not schema or not name or "." in name:
+            raise ValueError("write schema.table; * stands for any characters: public.*")
+        parts = [".*".join(re.escape(piece) for piece in part.split("*")) for part in (schema, name)]
+        rank = 2 if "*" in schema else 1 if "*" in name else 0
+        return cls(text, re.compile(r"\.".join(parts), re.DOTALL), rank)
+
+    def matches(self, relation: Relation) -> bool:
+        return self.regex.fullmatch(f"{relation.schema}.{relation.name}") is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Tables that a role may read, and which of their columns."""
+
+    tables: tuple[Pattern, ...]
+    excluded: tuple[Pattern, ...] = ()
+    columns: frozenset[str] | None = None
+    "None: all of them."
+    hidden: frozenset[str] = frozenset()
+    "Columns not to be read, of those above."
+    views: bool = False
+    "A pattern with * covers views and materialised views too: they read their tables with their owner's rights."
+
+    def rank(self, relation: Relation) -> int | None:
+        """How closely this names ``relation``; None: not at all."""
+        if any(pattern.matches(relation) for pattern in self.excluded):
+            return None
+        ranks = [pattern.rank for pattern in self.tables if pattern.matches(relation)]
+        if not ranks:
+            return None
+        best = min(ranks)
+        plain = relation.kind in ("table", "partitioned table", "foreign table")
+        view = relation.kind in ("view", "materialized view")
+        return best if best == 0 or plain or (view and self.views) else None
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Of these tables the role sees the rows for which ``using`` is true."""
+
+    tables: tuple[Pattern, ...]
+    using: Fragment
+
+
+MaskKind = Literal["null", "constant", "partial", "hash", "year", "round"]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMask:
+    """What the role sees in the place of a column's values; the column keeps its type."""
+
+    table: Pattern
+    column: str
+    kind: MaskKind
+    text: str = ""
+    "constant: the value. partial: what stands for the hidden part."
+    first: int = 0
+    last: int = 0
+    "partial: characters shown at the beginning and at the end."
+    step: int = 1
+    "round: values are rounded down, towards zero, to a multiple."
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    name: str
+    grants: tuple[Grant, ...] = ()
+    filters: tuple[RowFilter, ...] = ()
+    masks: tuple[ColumnMask, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy file. Immutable; a reload makes another."""
+
+    name: str
+    version: str
+    "SHA-256 of the file's text, hexadecimal."
+    pass_through: bool
+    users: Mapping[str, Principal]
+    default: frozenset[str] | None
+    "The roles of a user who is not listed; None: such a user has none, so everything is denied."
+    roles: Mapping[str, Role]
+    "In the order of the file."
+    pins: Mapping[str, str]
+    "Settings that every upstream connection starts with and that nobody changes."
+    settings: Mapping[str, SettingRule]
+    "Settings that a client may change, and to what."
+    search_path: tuple[str, ...] | None
+    "Pinned; None: the service role's own."
+    allowed_functions: frozenset[str]
+    "schema.name, or a bare name for pg_catalog."
+    denied_functions: frozenset[str]
+    open_catalogs: frozenset[tuple[str, str]]
+    "System relations that everybody may read; a name of * opens the schema."
+    closed_catalogs: frozenset[tuple[str, str]]
+    "These win over the open ones."
+    kinds: frozenset[Kind]
+    "Statement kinds that may run."
+
+    def principal(self, user: str) -> Principal:
+        """The person behind a login name. Not listed: the default roles, or none."""
+        listed = self.users.get(user)
+        return listed if listed is not None else Principal(user, self.default or frozenset())

@@ -1,0 +1,135 @@
+"""Pass: every relation of which only a part may be read is replaced by a sub-query that gives that part.
+
+The design drew this as sqlglot writing the statement anew. It is a splice into the client's own text instead:
+libpg_query says at which byte each table stands, and only those bytes change. So nothing is lost in translation between
+dialects, unnamed output columns keep the names that Postgres gives them, ``$n`` keep their numbers, and a whole row, a
+star or a join sees only what may be read. What is not in the sub-query cannot be reached, whatever the statement does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from nlsql_gateway.policy.case import Case, Read
+from nlsql_gateway.policy.decision import Deny, Reason
+from nlsql_gateway.sql import Kind
+from nlsql_gateway.sql.grammar import COMMENTS, TokenCode, scan
+from nlsql_gateway.sql.quoting import identifier
+from nlsql_gateway.sql.survey import ColumnUse
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    start: int
+    "Byte offsets in the statement's text."
+    end: int
+    text: str
+
+
+def rewrite(case: Case) -> Case | Deny:
+    restricted = case.restricted
+    if not restricted:
+        return case
+    splicer = _Splicer(case)
+    splices = [splicer.relation(read) for read in restricted]
+    for use in case.survey.columns:
+        if len(use.fields) > 2:
+            shortened = _shortened(case, use, restricted, splicer)
+            if isinstance(shortened, Deny):
+                return shortened
+            splices += shortened
+    applied = dict.fromkeys(chain.from_iterable(read.access.applied for read in restricted if read.access))
+    return replace(case, sql=spliced(case.statement.text, splices), applied=(*case.applied, *applied))
+
+
+def spliced(text: str, splices: Sequence[Splice]) -> str:
+    source = text.encode()
+    parts: list[bytes] = []
+    at = 0
+    for splice in sorted(splices, key=lambda splice: splice.start):
+        parts += [source[at : splice.start], splice.text.encode()]
+        at = splice.end
+    return b"".join([*parts, source[at:]]).decode()
+
+
+def _shortened(case: Case, use: ColumnUse, restricted: Sequence[Read], splicer: _Splicer) -> list[Splice] | Deny:
+    """schema.table.column finds the table by its name, which a sub-query has not: leave table.column."""
+    schema, table = use.fields[-3:-1]
+    named = [read for read in restricted if read.key == (schema, table) and not read.use.alias]
+    if not named:
+        return []
+    if any(other.called == table and other not in [read.use for read in named] for other in case.survey.relations):
+        return case.deny(
+            Reason.CONSTRUCT,
+            f"{'.'.join(use.fields)} is ambiguous: two relations here are called {table}",
+            hint="give them different aliases and use those",
+            location=use.location,
+        )
+    return [splicer.prefix(use)]
+
+
+class _Splicer:
+    """Finds the bytes of names by the scanner's tokens."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.origin = case.statement.origin
+        self.tokens = [token for token in scan(case.statement.text) if token.code not in COMMENTS]
+        self.at = {token.start: index for index, token in enumerate(self.tokens)}
+
+    def relation(self, read: Read) -> Splice:
+        """``ONLY t``, ``ONLY (t)``, ``t *``, ``TABLE t`` and COPY's ``t (columns)`` are replaced as a whole."""
+        assert read.access is not None
+        use = read.use
+        first = self.at[use.location - self.origin]
+        last = self._names(first, bool(use.catalog) + bool(use.schema) + 1)
+        query = read.access.query(only=use.only)
+        if self.case.statement.kind is Kind.COPY_TO and self.case.statement.inner is None:
+            return self._copy(first, last, f"{query} AS {identifier(use.name)}")
+        if self._code(last + 1) == ord("*") and not use.only:
+            last += 1
+        if use.only:
+            if self._code(first - 1) == ord("("):
+                first, last = first - 1, last + 1
+            first -= 1
+        if not use.alias:
+            query = f"{query} AS {identifier(use.name)}"
+        if self._code(first - 1) == TokenCode.TABLE:
+            first -= 1
+            query = f"SELECT * FROM {query}"
+        return self._splice(first, last, query)
+
+    def prefix(self, use: ColumnUse) -> Splice:
+        """Takes everything in front of ``table.column`` away."""
+        first = self.at[use.location - self.origin]
+        table = self._names(first, len(use.fields) - 2) + 2
+        return Splice(self.tokens[first].start, self.tokens[table].start, "")
+
+    def _copy(self, first: int, last: int, query: str) -> Splice:
+        columns = "*"
+        if self._code(last + 1) == ord("("):
+            opening = last + 1
+            while self._code(last) != ord(")"):
+                last += 1
+            source = self.case.statement.text.encode()
+            columns = source[self.tokens[opening].end : self.tokens[last].start].decode()
+        return self._splice(first, last, f"(SELECT {columns} FROM {query})")
+
+    def _names(self, first: int, count: int) -> int:
+        """The index of the last token of ``count`` names with dots between them; U&"…" UESCAPE '…' is one name."""
+        at = first
+        for number in range(count):
+            at += 2 if number else 0
+            if self._code(at + 1) == TokenCode.UESCAPE:
+                at += 2
+        return at
+
+    def _splice(self, first: int, last: int, text: str) -> Splice:
+        end = self.tokens[last].end
+        follows = last + 1 < len(self.tokens) and self.tokens[last + 1].start == end
+        return Splice(self.tokens[first].start, end, f"{text} " if follows else text)
+
+    def _code(self, index: int) -> int:
+        return self.tokens[index].code if 0 <= index < len(self.tokens) else 0

@@ -1,0 +1,166 @@
+"""The policy file as pydantic sees it: the keys, their types and defaults. ``loading.py`` turns it into a Policy."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _as_grant(value: object) -> object:
+    return {"tables": value} if isinstance(value, str) else value
+
+
+def _as_mask(value: object) -> object:
+    return {value: {}} if isinstance(value, str) else value
+
+
+def _as_text(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _as_setting(value: object) -> object:
+    """YAML reads a bare on or off as a Boolean."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value) if isinstance(value, int) else value
+
+
+Texts = Annotated[list[str], BeforeValidator(_as_list)]
+ScalarValue = Annotated[StrictBool | StrictInt | StrictStr, BeforeValidator(_as_text)]
+SettingText = Annotated[str, BeforeValidator(_as_setting)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class User(_Part):
+    roles: Texts
+    attributes: dict[str, ScalarValue | list[ScalarValue]] = Field(default_factory=dict)
+    "What row filters call person.…"
+
+
+class Read(_Part):
+    tables: Texts
+    "schema.table; * stands for any characters: public.*"
+    but_not: Texts = Field(default_factory=list)
+    "Tables left out of a pattern."
+    columns: Texts | None = None
+    "Only these; all when left out."
+    hide: Texts = Field(default_factory=list)
+    "All but these."
+    views: bool = False
+    "A pattern covers views and materialised views too."
+
+
+class Rows(_Part):
+    tables: Texts
+    using: str
+    "A condition in SQL on the table's columns; person.… is the person's attribute."
+
+
+class Nothing(_Part):
+    pass
+
+
+class Constant(_Part):
+    value: SettingText
+
+
+class Partial(_Part):
+    first: int = Field(0, ge=0, le=100)
+    last: int = Field(0, ge=0, le=100)
+    fill: str = "***"
+
+
+class Rounded(_Part):
+    to: int = Field(gt=0)
+
+
+class MaskWith(_Part):
+    """Exactly one of them."""
+
+    null: Nothing | None = None
+    constant: Constant | None = None
+    partial: Partial | None = None
+    hash: Nothing | None = None
+    year: Nothing | None = None
+    round: Rounded | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> MaskWith:
+        if len(self.model_fields_set) != 1:
+            raise ValueError(f"write one of {', '.join(type(self).model_fields)}")
+        return self
+
+
+class Mask(_Part):
+    columns: Texts
+    "schema.table.column; * stands for any characters in schema and table."
+    with_: Annotated[MaskWith, BeforeValidator(_as_mask)] = Field(alias="with")
+
+
+class RoleFile(_Part):
+    read: Annotated[list[Annotated[Read, BeforeValidator(_as_grant)]], BeforeValidator(_as_list)] = Field(
+        default_factory=list
+    )
+    rows: list[Rows] = Field(default_factory=list)
+    masks: list[Mask] = Field(default_factory=list)
+
+
+class Functions(_Part):
+    allow: Texts = Field(default_factory=list)
+    deny: Texts = Field(default_factory=list)
+
+
+class Catalogs(_Part):
+    open: Texts = Field(default_factory=list)
+    close: Texts = Field(default_factory=list)
+
+
+class Settings(_Part):
+    allow: dict[str, Annotated[list[SettingText], BeforeValidator(lambda v: v if isinstance(v, list) else [v])]] = (
+        Field(default_factory=dict)
+    )
+    "Name to the allowed values; any or timeout instead of a list."
+    deny: Texts = Field(default_factory=list)
+    pin: dict[str, SettingText] = Field(default_factory=dict)
+
+
+class Statements(_Part):
+    deny: Texts = Field(default_factory=list)
+
+
+class PolicyFile(_Part):
+    version: Literal[1]
+    name: str = Field(min_length=1)
+    pass_through: bool = False
+    "Everything is allowed and recorded; nothing else in this file may be set."
+    default: Texts | None = None
+    "Roles of users who are not listed; left out, they may read nothing."
+    users: dict[str, User] = Field(default_factory=dict)
+    roles: dict[str, RoleFile] = Field(default_factory=dict)
+    search_path: Texts | None = None
+    hash_key: str | None = Field(None, min_length=16)
+    "The secret of the hash mask."
+    functions: Functions = Functions()
+    catalogs: Catalogs = Catalogs()
+    settings: Settings = Settings()
+    statements: Statements = Statements()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_besides(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("pass_through") is True:
+            besides = data.keys() - {"version", "name", "pass_through"}
+            if besides:
+                raise ValueError(
+                    f"pass_through allows everything, so it cannot stand beside {', '.join(sorted(besides))}"
+                )
+        return data
