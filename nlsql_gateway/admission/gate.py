@@ -213,8 +213,9 @@ class Admission:
         if judgement.verdict != "allow":
             return judgement
         if question.explain:
-            return replace(judgement, sql=explanation(judgement), statements=())
-        return replace(judgement, notices=(notice(judgement, answer),))
+            shown = explanation(judgement)
+            return replace(judgement, sql=shown, source=shown, statements=())
+        return replace(judgement, source=answer.sql, notices=(notice(judgement, answer),))
 
     def _judge_answer(self, sql: str, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
         """Untrusted text from a model: exactly one SELECT, then decided on as if a person had typed it."""
@@ -273,6 +274,7 @@ class Admission:
                 record_id,
                 judgement.sql,
                 judgement.statements,
+                judgement.source or text,
                 judgement.notices,
                 judgement.versions,
                 judgement.sql != text,

@@ -63,6 +63,8 @@ class Judgement:
     position: int | None = None
     question: str | None = None
     answer: Answer | None = None
+    source: str = ""
+    "As in ``Admitted``; empty for the client's text."
     notices: tuple[Notice, ...] = ()
     versions: tuple[str, str] = ("", "")
     "(policy, catalog) that decided."
@@ -76,6 +78,8 @@ class Admitted:
     "What to send upstream in the place of the client's text."
     statements: tuple[Statement, ...]
     "As decided on; empty for an empty query."
+    source: str = ""
+    "What to admit again when policy or catalog have changed: the client's text, or the SQL that its question became."
     notices: tuple[Notice, ...] = ()
     versions: tuple[str, str] = ("", "")
     "(policy, catalog) that decided."

@@ -1,0 +1,241 @@
+"""Listener: accepts clients, logs them in, joins each to an upstream connection of its own, and lets them end."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import uuid
+from collections.abc import Callable
+
+import structlog
+
+from nlsql_gateway.admission import Client
+from nlsql_gateway.config import Listen, Settings
+from nlsql_gateway.errors import AuthenticationError, ConfigError, GatewayError, UpstreamError
+from nlsql_gateway.policy import Policy, startup_settings
+from nlsql_gateway.server.cancel import CancelKeys
+from nlsql_gateway.server.connect import Rejected, UpstreamConnection, open_upstream, send_cancel
+from nlsql_gateway.server.login import Login, checked, first_packets, prove
+from nlsql_gateway.server.pipe import Pipe
+from nlsql_gateway.server.session import PINNED_REPORTS, Gate, Session
+from nlsql_gateway.wire import messages
+from nlsql_gateway.wire.scram import Verifier
+
+GRACE = 30.0
+"""Seconds that running statements have to end after ``stop``."""
+
+BACKLOG = 512
+
+
+class Gateway:
+    """All clients of one process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        gate: Gate,
+        policy: Callable[[], Policy],
+        users: Callable[[str], Verifier | None] | None,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        """``users`` gives a user's verifier; None trusts everybody. Raises ConfigError for a bad certificate."""
+        self._settings = settings
+        self._password = settings.upstream.password()
+        self._gate = gate
+        self._policy = policy
+        self._users = users
+        self._log = log
+        self._tls = tls_context(settings.listen)
+        self._keys = CancelKeys()
+        self._sessions: set[Session] = set()
+        self._clients = 0
+        self._stopping = asyncio.Event()
+        self._left = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def stop(self) -> None:
+        """Accept no more, let what runs end, then ``serve`` returns. A second call ends at once."""
+        if self._stopping.is_set():
+            for session in list(self._sessions):
+                session.abort()
+        self._stopping.set()
+
+    async def serve(self, *, ready: Callable[[str, int], None]) -> None:
+        """Serve until ``stop``. Raises ConfigError when the address cannot be listened on."""
+        listen = self._settings.listen
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                server = await loop.create_server(
+                    lambda: Pipe(self._accept), listen.host, listen.port, backlog=BACKLOG, reuse_address=True
+                )
+            except OSError as error:
+                raise ConfigError(f"listen: {listen.host} port {listen.port}: {error.strerror}") from error
+            port: int = server.sockets[0].getsockname()[1]
+            self._log.info("ready", host=listen.host, port=port)
+            ready(listen.host, port)
+            await self._stopping.wait()
+            server.close()
+            for session in list(self._sessions):
+                session.shut_down()
+            try:
+                async with asyncio.timeout(GRACE):
+                    await self._gone()
+            except TimeoutError:
+                for session in list(self._sessions):
+                    session.abort()
+        self._log.info("stopped")
+
+    async def _gone(self) -> None:
+        """Until there is no client any more."""
+        while self._clients:
+            self._left.clear()
+            await self._left.wait()
+
+    def _accept(self, pipe: Pipe) -> None:
+        assert self._tasks is not None
+        if self._stopping.is_set():
+            pipe.abort()
+        else:
+            self._tasks.create_task(self._client(pipe))
+
+    async def _client(self, pipe: Pipe) -> None:
+        """One client from accept to end; whatever happens to it stays with it."""
+        self._clients += 1
+        peer = pipe.transport.get_extra_info("peername")
+        address = f"{peer[0]}:{peer[1]}" if peer else "unix"
+        connection = uuid.uuid4().hex
+        log = self._log.bind(connection=connection, client=address)
+        try:
+            session = await self._admitted(pipe, address, connection, log)
+            if session is not None:
+                self._sessions.add(session)
+                try:
+                    if self._stopping.is_set():
+                        session.shut_down()
+                    await session.run()
+                finally:
+                    self._sessions.discard(session)
+        except GatewayError as error:
+            log.info("connection refused", sqlstate=error.sqlstate, problem=error.message, detail=error.detail)
+            pipe.write(messages.fault("FATAL", error.sqlstate, error.message, hint=error.hint).encode())
+        except OSError as error:
+            log.info("connection lost", problem=str(error))
+        except Exception:  # in full to the log, nothing of it to the peer; the others go on
+            log.exception("connection failed")
+            pipe.write(messages.fault("FATAL", "XX000", "internal error of the gateway").encode())
+        finally:
+            self._clients -= 1
+            self._left.set()
+            pipe.close()
+
+    async def _admitted(
+        self, pipe: Pipe, address: str, connection: str, log: structlog.stdlib.BoundLogger
+    ) -> Session | None:
+        """Login, then the upstream, then everything that the client waits for. None: it only came to cancel."""
+        listen = self._settings.listen
+        try:
+            async with asyncio.timeout(listen.login_timeout):
+                packet = await first_packets(
+                    pipe, self._tls, tls_required=listen.tls is not None and listen.tls.required
+                )
+                if isinstance(packet, messages.CancelRequest):
+                    log.info("cancel", known=self._keys.cancel(packet.process, packet.secret))
+                    return None
+                if self._clients > listen.max_clients:
+                    raise AuthenticationError("sorry, too many clients already", sqlstate="53300")
+                login = checked(packet, pipe)
+                await prove(pipe, login.user, self._users)
+        except TimeoutError as error:
+            raise AuthenticationError("login took too long", sqlstate="08P01") from error
+        upstream = await self._open(login, log)
+        try:
+            return self._welcome(pipe, login, upstream, address, connection, log)
+        except BaseException:
+            upstream.pipe.abort()
+            raise
+
+    async def _open(self, login: Login, log: structlog.stdlib.BoundLogger) -> UpstreamConnection:
+        wanted, refused = startup_settings(login.parameters, self._policy())
+        if refused:
+            raise AuthenticationError(
+                f"parameter {', '.join(sorted(refused))} may not be set at connection start", sqlstate="42501"
+            )
+        try:
+            upstream = await open_upstream(
+                self._settings.upstream, self._password, {**wanted, "database": login.database}
+            )
+        except Rejected:
+            raise
+        except UpstreamError as error:
+            log.error("upstream unavailable", problem=error.message, detail=error.detail)
+            raise
+        for name, value in PINNED_REPORTS.items():
+            if upstream.parameters.get(name, value) != value:
+                upstream.pipe.abort()
+                raise UpstreamError(f"the database reports another {name} than {value}", sqlstate="08P01")
+        return upstream
+
+    def _welcome(
+        self,
+        pipe: Pipe,
+        login: Login,
+        upstream: UpstreamConnection,
+        address: str,
+        connection: str,
+        log: structlog.stdlib.BoundLogger,
+    ) -> Session:
+        async def cancel_upstream() -> None:
+            if upstream.key:
+                try:
+                    await send_cancel(self._settings.upstream, upstream.key)
+                except UpstreamError as error:
+                    log.warning("cancel not delivered", problem=error.message)
+
+        client = Client(
+            self._policy().principal(login.user),
+            login.database,
+            login.parameters.get("application_name", ""),
+            address,
+            connection,
+        )
+        session = Session(
+            pipe,
+            upstream,
+            self._gate,
+            client,
+            max_message=self._settings.listen.max_message,
+            idle_timeout=self._settings.listen.idle_timeout,
+            cancel_upstream=cancel_upstream,
+            log=log,
+        )
+        process, secret = self._keys.mint(session.cancel)
+        session.on_end = lambda: self._keys.forget(process)
+        pipe.write(
+            b"".join(
+                [
+                    *(messages.parameter_status(name, value) for name, value in upstream.parameters.items()),
+                    *upstream.notices,
+                    messages.backend_key(process, secret),
+                    messages.ready(),
+                ]
+            )
+        )
+        log.info("connected", user=login.user, database=login.database, tls=login.encrypted)
+        return session
+
+
+def tls_context(listen: Listen) -> ssl.SSLContext | None:
+    """TLS 1.2 and later with the configured certificate; None without one. Raises ConfigError."""
+    if listen.tls is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(listen.tls.certificate, listen.tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"listen.tls: {listen.tls.certificate} with {listen.tls.key}: {error.strerror or error}"
+        ) from error
+    return context

@@ -1,0 +1,122 @@
+"""Pipe: one socket. Awaited while logging in, then driven by callbacks: the hot path makes no await."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+from nlsql_gateway.errors import UpstreamError
+
+READ_LIMIT = 256 * 1024
+"""Bytes that may wait to be read while logging in."""
+
+
+class Pipe(asyncio.Protocol):
+    """A transport and what came from it.
+
+    Until ``attach`` bytes are kept for ``read``; after it they go to the receiver as they come, and ``lost`` is called
+    once when the connection ends. ``paused`` and ``resumed`` tell that the peer reads slower than we write.
+    """
+
+    def __init__(self, made: Callable[[Pipe], None] | None = None) -> None:
+        self.transport: asyncio.Transport
+        self.is_lost = False
+        self.is_full = False
+        "The peer does not read what we wrote: write no more for now."
+        self._made = made
+        self._buffer = bytearray()
+        self._waiter: asyncio.Future[None] | None = None
+        self._receive: Callable[[bytes], None] | None = None
+        self._lost: Callable[[], None] | None = None
+        self._full: Callable[[bool], None] | None = None
+
+    def attach(self, receive: Callable[[bytes], None], lost: Callable[[], None], full: Callable[[bool], None]) -> bytes:
+        """From now on call back; what was kept is returned. ``full`` gets True and False by turns."""
+        self._receive, self._lost, self._full = receive, lost, full
+        kept = bytes(self._buffer)
+        self._buffer.clear()
+        self.transport.resume_reading()
+        return kept
+
+    async def read(self, count: int) -> bytes:
+        """Exactly ``count`` bytes. Raises UpstreamError (08006) when the connection ends before."""
+        while len(self._buffer) < count:
+            if self.is_lost:
+                raise UpstreamError("the connection was closed")
+            self._waiter = asyncio.get_running_loop().create_future()
+            self.transport.resume_reading()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return data
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that came and were not read."""
+        return len(self._buffer)
+
+    def write(self, data: bytes) -> None:
+        if not self.is_lost:
+            self.transport.write(data)
+
+    async def start_tls(
+        self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None
+    ) -> None:
+        """Shake hands. Raises OSError, ssl.SSLError."""
+        transport = await asyncio.get_running_loop().start_tls(
+            self.transport, self, context, server_side=server_side, server_hostname=server_hostname
+        )
+        if transport is None:
+            raise OSError("the connection was closed during the TLS handshake")
+        self.transport = transport
+
+    def close(self) -> None:
+        """Write what is left, then close."""
+        self.transport.close()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        if self._made is not None:
+            self._made(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._receive is not None:
+            self._receive(data)
+            return
+        self._buffer += data
+        if len(self._buffer) > READ_LIMIT:
+            self.transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - why it ended changes nothing
+        self.is_lost = True
+        self._wake()
+        if self._lost is not None:
+            self._lost()
+
+    def pause_writing(self) -> None:
+        self.is_full = True
+        if self._full is not None:
+            self._full(True)
+
+    def resume_writing(self) -> None:
+        self.is_full = False
+        if self._full is not None:
+            self._full(False)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,81 @@
+"""Framing: from bytes to messages, with the limit checked before anything is kept.
+
+PostgreSQL manual, "Message Formats": a message is a type byte, then a length of four bytes that counts itself and the
+body. The first packet of a connection has no type byte.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from nlsql_gateway.errors import LimitError, ProtocolError
+
+HEADER: Final = 5
+STARTUP_LIMIT: Final = 10_000
+"""Bytes of a startup packet: MAX_STARTUP_PACKET_LENGTH of PostgreSQL's pqcomm.h."""
+
+_length = struct.Struct("!i").unpack_from
+
+
+class Frames:
+    """Whole messages out of bytes in any pieces. ``limit`` is the largest message, in bytes, header included.
+
+    ``feed`` what came, then call ``next`` until it gives None.
+    """
+
+    __slots__ = ("_buffer", "_limit", "_position")
+
+    def __init__(self, limit: int) -> None:
+        self._buffer = bytearray()
+        self._position = 0
+        self._limit = limit
+
+    def feed(self, data: bytes) -> None:
+        if self._position:
+            del self._buffer[: self._position]
+            self._position = 0
+        self._buffer += data
+
+    def next(self) -> tuple[int, bytes] | None:
+        """The next message: its type byte and the whole of it, header included; None until more bytes come.
+
+        Raises ProtocolError for a length below four, LimitError for a message above the limit.
+        """
+        buffer, start = self._buffer, self._position
+        if len(buffer) - start < HEADER:
+            return None
+        length = _length(buffer, start + 1)[0]
+        if length < 4:
+            raise ProtocolError("message with an impossible length")
+        if length >= self._limit:
+            raise LimitError(
+                f"a message of {length} bytes is above the limit of {self._limit}", hint="raise listen.max_message"
+            )
+        end = start + 1 + length
+        if len(buffer) < end:
+            return None
+        self._position = end
+        return buffer[start], bytes(buffer[start:end])
+
+    def rest(self) -> bytes:
+        """What was fed and not yet taken, taken."""
+        left = bytes(self._buffer[self._position :])
+        self._buffer.clear()
+        self._position = 0
+        return left
+
+    def __len__(self) -> int:
+        """Bytes kept."""
+        return len(self._buffer) - self._position
+
+
+def startup_length(head: bytes) -> int:
+    """The length of the first packet, from its first four bytes. Raises ProtocolError.
+
+    Text such as an HTTP request reads as a length of a thousand million and is refused here.
+    """
+    length: int = _length(head, 0)[0]
+    if not 8 <= length <= STARTUP_LIMIT:
+        raise ProtocolError("invalid length of startup packet")
+    return length
