@@ -33,8 +33,9 @@ def test_is_a_valid_unit(tmp_path: Path) -> None:
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text().replace(program, "/bin/true"))
     result = _run("systemd-analyze", "verify", "--man=no", unit)
+    # It loads the machine's other units too, and complains about those.
+    assert [line for line in result.stderr.splitlines() if UNIT.name in line] == []
     assert result.returncode == 0
-    assert result.stderr == ""
 
 
 @needs_systemd
