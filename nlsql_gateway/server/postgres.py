@@ -1,0 +1,201 @@
+"""The gateway's own connections to the upstream: the catalog, EXPLAIN, and the service role's powers.
+
+Clients' statements do not come here; they go through ``connect.py`` and ``relay.py``. These connections are few, made
+when first needed, and read only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from nlsql_gateway.config import Upstream
+from nlsql_gateway.errors import UpstreamError
+from nlsql_gateway.server.catalog_reading import Picture, read
+from nlsql_gateway.sql import Catalog
+
+MAX_CONNECTIONS: Final = 3
+"""Of one database: a catalog is read while questions are explained."""
+
+STATEMENT_TIMEOUT: Final = 10.0
+"""Seconds, kept by the server."""
+
+_PATIENCE = STATEMENT_TIMEOUT + 5.0
+"""Seconds, kept by us, for a server that does not keep its own."""
+
+_CLOSING = 5.0
+
+
+class Databases:
+    """All upstream databases that clients named, each with its connections. Bound to one event loop."""
+
+    def __init__(self, upstream: Upstream, password: str | None, search_path: str | None = None) -> None:
+        """``search_path``: as the policy pins it; None leaves the role's own."""
+        self._upstream = upstream
+        self._password = password
+        self._search_path = search_path
+        self._databases: dict[str, UpstreamDatabase] = {}
+
+    def get(self, name: str) -> UpstreamDatabase:
+        """The database ``name``; nothing is connected yet."""
+        database = self._databases.get(name)
+        if database is None:
+            database = UpstreamDatabase(self._upstream, self._password, name, self._search_path)
+            self._databases[name] = database
+        return database
+
+    async def aclose(self) -> None:
+        for database in self._databases.values():
+            await database.aclose()
+        self._databases.clear()
+
+
+class UpstreamDatabase:
+    """One database behind us; what ``admission.Database`` asks for."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        password: str | None,
+        name: str,
+        search_path: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._upstream = upstream
+        self._name = name
+        self._monotonic = monotonic
+        self._arguments = connect_arguments(upstream, password, name, search_path)
+        self._opening = asyncio.Lock()
+        self._pool: asyncpg.Pool | None = None
+        self._reading = asyncio.Lock()
+        self._begun = 0
+        "How many readings have begun."
+        self._newest = 0
+        "The number of the reading that ``_picture`` came from."
+        self._picture: Picture | None = None
+        self._read_at = 0.0
+
+    def catalog(self) -> Catalog | None:
+        """The picture of the last reading; None when there is none or ``upstream.catalog_refresh`` has passed."""
+        if self._picture is None or self._monotonic() - self._read_at >= self._upstream.catalog_refresh:
+            return None
+        return self._picture.catalog
+
+    async def refresh(self) -> Catalog:
+        """Read the picture again; the same object as before when nothing changed. Raises UpstreamError.
+
+        Callers that wait together share one reading, but nobody gets one that began before the call: what was
+        created before it is in the picture.
+        """
+        begun = self._begun
+        async with self._reading:
+            if self._picture is None or self._newest <= begun:
+                async with self._connection() as connection:
+                    self._begun += 1
+                    number, started = self._begun, self._monotonic()
+                    self._picture = await read(connection, self._picture)
+                    self._newest, self._read_at = number, started
+            return self._picture.catalog
+
+    async def explain(self, sql: str) -> None:
+        """Let the server plan the one statement ``sql``, in a read-only transaction that is rolled back.
+
+        Raises UpstreamError: with PostgreSQL's message, hint and SQLSTATE when it refuses the statement.
+        """
+        async with self._connection() as connection:
+            transaction = connection.transaction(readonly=True)
+            await transaction.start()
+            try:
+                await connection.fetch(f"EXPLAIN (COSTS OFF) {sql}")  # the extended protocol: one statement, no more
+            finally:
+                if not connection.is_closed():
+                    await transaction.rollback()
+
+    async def aclose(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                async with asyncio.timeout(_CLOSING):
+                    await pool.close()
+            except (TimeoutError, OSError, asyncpg.InterfaceError):
+                pool.terminate()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """A connection from the pool; whatever goes wrong while it is used becomes UpstreamError."""
+        try:
+            async with self._opening:
+                if self._pool is None:
+                    self._pool = await asyncpg.create_pool(
+                        min_size=0, max_size=MAX_CONNECTIONS, command_timeout=_PATIENCE, **self._arguments
+                    )
+            async with self._pool.acquire(timeout=self._upstream.connect_timeout + _PATIENCE) as connection:
+                yield connection
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise translated(error, self._upstream) from error
+
+
+def connect_arguments(
+    upstream: Upstream, password: str | None, database: str, search_path: str | None
+) -> dict[str, Any]:
+    """For asyncpg. All are given, so that it looks for none in the environment or in ~/.pgpass."""
+    settings = {
+        "application_name": "nlsql-gateway",
+        "default_transaction_read_only": "on",
+        "statement_timeout": f"{STATEMENT_TIMEOUT:g}s",
+    }
+    if search_path is not None:
+        settings["search_path"] = search_path
+    return {
+        "host": upstream.host,
+        "port": upstream.port,
+        "user": upstream.user,
+        "password": password or "",
+        "database": database,
+        "ssl": _ssl(upstream),
+        "timeout": upstream.connect_timeout,
+        "statement_cache_size": 0,  # a pooler behind us may hand each transaction another server connection
+        "server_settings": settings,
+        "target_session_attrs": "any",
+    }
+
+
+def _ssl(upstream: Upstream) -> ssl.SSLContext | str | bool:
+    """As libpq's sslmode (PostgreSQL manual, "SSL Support")."""
+    if upstream.host.startswith("/") or upstream.sslmode == "disable":
+        return False
+    if upstream.sslmode == "prefer":
+        return "prefer"
+    context = ssl.create_default_context(cafile=upstream.root_certificate)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = upstream.sslmode == "verify-full"
+    if upstream.sslmode == "require":
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def translated(error: Exception, upstream: Upstream) -> UpstreamError:
+    """What asyncpg raised, in our words. PostgreSQL's own errors keep theirs, without the detail: it may hold values."""
+    where = f"{upstream.host} port {upstream.port}"
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return UpstreamError(
+                f"the upstream refused the login of role {upstream.user}",
+                hint="see upstream.user, its password and pg_hba.conf",
+            )
+        case asyncpg.PostgresError() if error.sqlstate and not error.sqlstate.startswith("08"):
+            return UpstreamError(error.message or str(error), hint=error.hint or "", sqlstate=error.sqlstate)
+        case TimeoutError():
+            return UpstreamError(f"the upstream at {where} did not answer in time")
+        case asyncpg.PostgresError() | ConnectionResetError():
+            return UpstreamError(f"the connection to the upstream at {where} was lost")
+        case ssl.SSLError():
+            return UpstreamError(f"TLS with the upstream at {where} failed: {error.reason or error}")
+        case _:
+            return UpstreamError(f"the upstream at {where} cannot be reached: {error}")

@@ -1,0 +1,66 @@
+"""Ask the upstream what the service role may do: for ``nlsql-gateway check``.
+
+A read-only session is the second wall and can be turned off by who owns it; the role's own powers are the ground that
+both walls stand on. So each power that a reader does not need is a finding, also one that the role only has by way of
+a role that it is a member of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+
+from nlsql_gateway.config import Upstream
+from nlsql_gateway.errors import UpstreamError
+from nlsql_gateway.server.postgres import connect_arguments, translated
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    version: str
+    "Of the server, as it words it: PostgreSQL 18.1."
+    findings: tuple[str, ...]
+    "What the role may do and should not, one clause each; empty when it is fit."
+
+
+# A superuser counts as a member of every role, so for it only itself is asked for.
+_POWERS: Final = """
+SELECT r.rolname::text, r.rolname = current_user, r.rolname LIKE 'pg\\_%',
+    r.rolsuper, r.rolbypassrls, r.rolreplication, r.rolcreaterole, r.rolcreatedb
+FROM pg_catalog.pg_roles r
+WHERE r.rolname = current_user OR pg_catalog.pg_has_role(current_user, r.oid, 'MEMBER')
+    AND NOT (SELECT me.rolsuper FROM pg_catalog.pg_roles me WHERE me.rolname = current_user)
+ORDER BY r.rolname <> current_user, r.rolname"""
+
+_OWNED: Final = """
+SELECT count(*), min(c.oid::regclass::text) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND r.rolname::text = ANY ($1::text[])"""
+
+_WORDS: Final = ("is a superuser", "bypasses row security", "may replicate", "may create roles", "may create databases")
+
+
+async def probe(upstream: Upstream, password: str | None, database: str) -> Role:
+    """Log in as the service role and look at it. Raises UpstreamError when that is not possible."""
+    try:
+        connection = await asyncpg.connect(**connect_arguments(upstream, password, database, None))
+        try:
+            version = await connection.fetchval("SELECT current_setting('server_version')", timeout=10)
+            roles = await connection.fetch(_POWERS, timeout=10)
+            count, example = await connection.fetchrow(_OWNED, [role[0] for role in roles], timeout=10) or (0, None)
+        finally:
+            connection.terminate()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise translated(error, upstream) from error
+    if not roles:
+        raise UpstreamError(f"the upstream does not know the role {upstream.user} that it let in")
+    findings = []
+    for name, own, predefined, *powers in roles:
+        if predefined and not own:
+            findings.append(f"is a member of {name}")
+        has = [word for word, given in zip(_WORDS, powers, strict=True) if given]
+        findings.extend(has if own else [f"is a member of {name}, which {word}" for word in has])
+    if count:
+        findings.append(f"owns {count} relation{'' if count == 1 else 's'}, such as {example}")
+    return Role(f"PostgreSQL {version}", tuple(findings))
