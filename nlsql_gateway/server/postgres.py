@@ -7,7 +7,6 @@ when first needed, and read only.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,15 +15,15 @@ from typing import Any, Final
 import asyncpg
 
 from nlsql_gateway.config import Upstream
-from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.server.catalog_reading import Picture, read
+from nlsql_gateway.server.probe import Role, probe
+from nlsql_gateway.server.service_login import STATEMENT_TIMEOUT, connect_arguments, translated
 from nlsql_gateway.sql import Catalog
+
+__all__ = ["Databases", "Role", "UpstreamDatabase", "probe"]
 
 MAX_CONNECTIONS: Final = 3
 """Of one database: a catalog is read while questions are explained."""
-
-STATEMENT_TIMEOUT: Final = 10.0
-"""Seconds, kept by the server."""
 
 _PATIENCE = STATEMENT_TIMEOUT + 5.0
 """Seconds, kept by us, for a server that does not keep its own."""
@@ -139,63 +138,3 @@ class UpstreamDatabase:
                 yield connection
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise translated(error, self._upstream) from error
-
-
-def connect_arguments(
-    upstream: Upstream, password: str | None, database: str, search_path: str | None
-) -> dict[str, Any]:
-    """For asyncpg. All are given, so that it looks for none in the environment or in ~/.pgpass."""
-    settings = {
-        "application_name": "nlsql-gateway",
-        "default_transaction_read_only": "on",
-        "statement_timeout": f"{STATEMENT_TIMEOUT:g}s",
-    }
-    if search_path is not None:
-        settings["search_path"] = search_path
-    return {
-        "host": upstream.host,
-        "port": upstream.port,
-        "user": upstream.user,
-        "password": password or "",
-        "database": database,
-        "ssl": _ssl(upstream),
-        "timeout": upstream.connect_timeout,
-        "statement_cache_size": 0,  # a pooler behind us may hand each transaction another server connection
-        "server_settings": settings,
-        "target_session_attrs": "any",
-    }
-
-
-def _ssl(upstream: Upstream) -> ssl.SSLContext | str | bool:
-    """As libpq's sslmode (PostgreSQL manual, "SSL Support")."""
-    if upstream.host.startswith("/") or upstream.sslmode == "disable":
-        return False
-    if upstream.sslmode == "prefer":
-        return "prefer"
-    context = ssl.create_default_context(cafile=upstream.root_certificate)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = upstream.sslmode == "verify-full"
-    if upstream.sslmode == "require":
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def translated(error: Exception, upstream: Upstream) -> UpstreamError:
-    """What asyncpg raised, in our words. PostgreSQL's own errors keep theirs, without the detail: it may hold values."""
-    where = f"{upstream.host} port {upstream.port}"
-    match error:
-        case asyncpg.InvalidAuthorizationSpecificationError():
-            return UpstreamError(
-                f"the upstream refused the login of role {upstream.user}",
-                hint="see upstream.user, its password and pg_hba.conf",
-            )
-        case asyncpg.PostgresError() if error.sqlstate and not error.sqlstate.startswith("08"):
-            return UpstreamError(error.message or str(error), hint=error.hint or "", sqlstate=error.sqlstate)
-        case TimeoutError():
-            return UpstreamError(f"the upstream at {where} did not answer in time")
-        case asyncpg.PostgresError() | ConnectionResetError():
-            return UpstreamError(f"the connection to the upstream at {where} was lost")
-        case ssl.SSLError():
-            return UpstreamError(f"TLS with the upstream at {where} failed: {error.reason or error}")
-        case _:
-            return UpstreamError(f"the upstream at {where} cannot be reached: {error}")

@@ -14,7 +14,7 @@ import asyncpg
 
 from nlsql_gateway.config import Upstream
 from nlsql_gateway.errors import UpstreamError
-from nlsql_gateway.server.postgres import connect_arguments, translated
+from nlsql_gateway.server.service_login import connect_arguments, translated
 
 
 @dataclass(frozen=True, slots=True)
