@@ -63,9 +63,10 @@ def serve(config: Path) -> None:
 
 @main.command()
 @_config
-def check(config: Path) -> None:
+@click.option("--database", "-d", default="postgres", show_default=True, help="The upstream database to connect to.")
+def check(config: Path, database: str) -> None:
     """Try every part of a configuration and print a table; exit with 1 when a part fails."""
-    findings = asyncio.run(app.check(config))
+    findings = asyncio.run(app.check(config, database))
     width = max(len(finding.part) for finding in findings)
     for finding in findings:
         mark = "ok  " if finding.ok else "FAIL"
@@ -88,9 +89,9 @@ def ask(question: str, config: Path, user: str, database: str, *, explain: bool,
 
     The password of USER is read from PGPASSWORD or asked for. The SQL and the model are printed on standard error.
     """
-    password = app.client_password() or (
-        click.prompt(f"Password for {user}", hide_input=True, err=True) if app.needs_password(config) else None
-    )
+    password = app.client_password()
+    if app.needs_password(config):
+        password = click.prompt(f"Password for {user}", hide_input=True, err=True)
     reply = asyncio.run(app.ask(config, question, user=user, password=password, database=database, explain=explain))
     for notice in reply.notices:
         click.echo(notice, err=True)

@@ -191,6 +191,11 @@ class Settings(BaseSettings):
         return (env_settings, init_settings)  # the environment wins over the file
 
 
+def client_password() -> str | None:
+    """PGPASSWORD, as every Postgres client reads it; for the commands that are clients themselves."""
+    return os.environ.get("PGPASSWORD")  # noqa: TID251 - this module is the one reader
+
+
 def load(path: Path) -> Settings:
     """The settings in the YAML file ``path``. Raises ConfigError naming the file and the key, one line a fault."""
     try:

@@ -1,0 +1,312 @@
+"""The composition root: the only place where parts are chosen and joined. One function for each command of the CLI.
+
+What only the embedded default needs (psutil, rich, the wheels) is imported where it is used, so that a gateway starts
+without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from cryptography import x509
+
+from nlsql_gateway import audit, log
+from nlsql_gateway.admission import Admission, Client
+from nlsql_gateway.ask import Asker, Generator
+from nlsql_gateway.ask.openai import OpenAIGenerator
+from nlsql_gateway.ask.triton import TritonGenerator
+from nlsql_gateway.audit import FileSink, Record, Sink
+from nlsql_gateway.config import Settings, client_password, load
+from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
+from nlsql_gateway.policy import Policy
+from nlsql_gateway.policy import load as load_policy
+from nlsql_gateway.server import users
+from nlsql_gateway.server.client import Reply
+from nlsql_gateway.server.client import run as run_statement
+from nlsql_gateway.server.listener import Gateway, tls_context
+from nlsql_gateway.server.postgres import Databases, probe
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of ``nlsql-gateway check``."""
+
+    part: str
+    ok: bool
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unrecorded:
+    """The Sink of ``explain``: nothing runs, and the log belongs to the gateway that serves."""
+
+    def append(self, record: Record) -> None:
+        raise AssertionError(f"explain records nothing, yet was handed {record}")
+
+    def close(self) -> None:
+        pass
+
+
+def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
+    """Serve until SIGTERM or SIGINT; then stop accepting, let what runs finish, and return. Raises ConfigError."""
+    settings = load(config)
+    log.configure(settings.log.level, settings.log.format)
+    policy = _policy(settings)
+    known = _users(settings)
+
+    async def main() -> None:
+        sink = FileSink(settings.audit.path, durability=settings.audit.durability)
+        try:
+            async with _admission(settings, policy, sink) as admission:
+                gateway = Gateway(settings, admission, lambda: policy, known, log.logger("nlsql_gateway.server"))
+                loop = asyncio.get_running_loop()
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    loop.add_signal_handler(number, gateway.stop)
+                await gateway.serve(ready=ready)
+        finally:
+            sink.close()
+
+    uvloop.run(main())
+
+
+async def explain(config: Path, text: str, *, user: str, database: str) -> dict[str, Any]:
+    """What would become of ``text`` if ``user`` sent it: the keys of the contract, ready for JSON."""
+    settings = load(config)
+    policy = _policy(settings)
+    client = Client(policy.principal(user), database, "nlsql-gateway explain", "", "", "command")
+    async with _admission(settings, policy, _Unrecorded()) as admission:
+        judgement = await admission.judge(text, client)
+    return {
+        "verdict": judgement.verdict,
+        "reason": judgement.reason,
+        "sqlstate": judgement.sqlstate,
+        "message": judgement.message,
+        "hint": judgement.hint,
+        "question": judgement.question,
+        "sql": judgement.sql if judgement.verdict == "allow" else None,
+        "applied": [asdict(applied) for applied in judgement.applied],
+        "relations": list(judgement.relations),
+        "functions": list(judgement.functions),
+    }
+
+
+async def ask(config: Path, question: str, *, user: str, password: str | None, database: str, explain: bool) -> Reply:
+    """Ask through the running gateway, as a client. Raises UpstreamError with what the gateway answered."""
+    settings = load(config)
+    words = " ".join(question.split())
+    return await run_statement(
+        f"-- ask{' explain' if explain else ''}: {words}",
+        host="127.0.0.1" if settings.listen.host in ("0.0.0.0", "::") else settings.listen.host,  # noqa: S104
+        port=settings.listen.port,
+        user=user,
+        password=password,
+        database=database,
+        timeout=settings.ask.deadline + 60,
+    )
+
+
+def needs_password(config: Path) -> bool:
+    """Whether clients of this gateway log in with a password and none stands in PGPASSWORD."""
+    return load(config).auth.method != "trust" and client_password() is None
+
+
+def add_user(config: Path, users_file: Path | None, name: str, password: str) -> Path:
+    """Write a user's verifier; the file it went to. Raises ConfigError."""
+    path = users_file or load(config).auth.users
+    if path is None:
+        raise ConfigError(f"{config}: auth.users: no users file is named there", hint="name one with --users")
+    users.add(path, name, password)
+    return path
+
+
+async def check(config: Path, database: str) -> list[Finding]:
+    """Try every part of a configuration, the upstream by its ``database``; no part stops the others.
+
+    Raises ConfigError when the file itself is wrong.
+    """
+    settings = load(config)
+    findings = [Finding("settings", True, str(config))]
+
+    async def part(name: str, attempt: Callable[[], Any]) -> None:
+        try:
+            outcome = attempt()
+            message = await outcome if asyncio.iscoroutine(outcome) else outcome
+            findings.append(Finding(name, True, message))
+        except GatewayError as error:
+            lines = [error.message, *([error.detail] if error.detail else [])]
+            findings.append(Finding(name, False, ": ".join(lines), error.hint))
+
+    await part("policy", lambda: _described(_policy(settings)))
+    await part("users", lambda: _counted(_users(settings)))
+    await part("certificate", lambda: _certificate(settings))
+    await part("audit", lambda: _audit_writable(settings))
+    await part("upstream", lambda: _upstream(settings, database))
+    await part("model", lambda: _model(settings))
+    return findings
+
+
+def audit_verify(path: Path) -> tuple[bool, str]:
+    """Whether the log is whole, and one line that says so or names the first bad record. Raises AuditError."""
+    match audit.verify(path):
+        case audit.Whole() as whole:
+            return True, f"whole: {whole.records} records, last hash {whole.head}"
+        case audit.Broken() as broken:
+            return False, f"broken: {broken}"
+
+
+def audit_tail(path: Path, count: int, *, follow: bool) -> Iterator[str]:
+    """The last ``count`` records as readable lines; with ``follow`` those that come, for ever. Raises AuditError."""
+    offset = path.stat().st_size if path.exists() else 0
+    for record in audit.last(path, count):
+        yield audit.readable(record)
+    while follow:
+        records, offset = audit.read_from(path, offset)
+        for record in records:
+            yield audit.readable(record)
+        if not records:
+            time.sleep(0.2)
+
+
+def _policy(settings: Settings) -> Policy:
+    try:
+        text = settings.policy.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"policy: {settings.policy}: {getattr(error, 'strerror', None) or error}") from error
+    return load_policy(text, str(settings.policy))
+
+
+def _users(settings: Settings) -> Callable[[str], users.Verifier | None] | None:
+    """Who may log in; None: everybody."""
+    if settings.auth.method == "trust" or settings.auth.users is None:
+        return None
+    return users.load(settings.auth.users).get
+
+
+def _generator(settings: Settings) -> Generator | None:
+    match settings.ask.backend:
+        case "none":
+            return None
+        case "triton":
+            return TritonGenerator(settings.ask.url, settings.ask.model)
+        case "openai":
+            return OpenAIGenerator(settings.ask.url, settings.ask.model, api_key=settings.ask.api_key())
+
+
+@asynccontextmanager
+async def _admission(settings: Settings, policy: Policy, sink: Sink) -> AsyncIterator[Admission]:
+    """The gate with its parts, which are closed at the end."""
+    databases = Databases(settings.upstream, settings.upstream.password(), policy.pins.get("search_path"))
+    generator = _generator(settings)
+    asker = None
+    if generator is not None:
+        asker = Asker(
+            generator,
+            prompt=settings.ask.prompt,
+            repairs=settings.ask.repairs,
+            max_tokens=settings.ask.max_tokens,
+            max_prompt_tokens=settings.ask.max_prompt_tokens,
+        )
+    try:
+        yield Admission(
+            policy=lambda: policy,
+            database=databases.get,
+            sink=sink,
+            asker=asker,
+            deadline=settings.ask.deadline,
+            clock=lambda: datetime.now(UTC),
+            monotonic=time.monotonic,
+            new_id=lambda: uuid.uuid4().hex,
+        )
+    finally:
+        await databases.aclose()
+        if generator is not None:
+            await generator.aclose()
+
+
+def _described(policy: Policy) -> str:
+    return f"{policy.name}, version {policy.version[:12]}"
+
+
+def _counted(known: Callable[[str], Any] | None) -> str:
+    return "everybody is trusted: no password is asked for" if known is None else "readable"
+
+
+def _certificate(settings: Settings) -> str:
+    context = tls_context(settings.listen)
+    if context is None or settings.listen.tls is None:
+        return "none: clients connect without TLS"
+    certificate = x509.load_pem_x509_certificate(settings.listen.tls.certificate.read_bytes())
+    end = certificate.not_valid_after_utc
+    if end < datetime.now(UTC):
+        raise ConfigError(f"listen.tls.certificate: {settings.listen.tls.certificate} expired on {end:%Y-%m-%d}")
+    return f"valid until {end:%Y-%m-%d}"
+
+
+def _audit_writable(settings: Settings) -> str:
+    folder = settings.audit.path.parent
+    while not folder.exists():
+        folder = folder.parent
+    target = settings.audit.path if settings.audit.path.exists() else folder
+    if not os.access(target, os.W_OK):
+        raise AuditError(f"{target} cannot be written")
+    return f"{settings.audit.path}, {settings.audit.durability}"
+
+
+async def _upstream(settings: Settings, database: str) -> str:
+    role = await probe(settings.upstream, settings.upstream.password(), database)
+    if role.findings:
+        raise ConfigError(
+            f"role {settings.upstream.user} may do too much: {'; '.join(role.findings)}",
+            hint="give the gateway a role of its own that may only read: docs/deploy.md",
+        )
+    return f"PostgreSQL {role.server_version} as {settings.upstream.user}, who may only read"
+
+
+async def _model(settings: Settings) -> str:
+    generator = _generator(settings)
+    if generator is None:
+        return "none: questions are refused with NL002"
+    try:
+        await generator.ready()
+    finally:
+        await generator.aclose()
+    return f"{generator.model} answers at {settings.ask.url}"
+
+
+# The embedded default. What it needs is installed with the extra ``embedded``, so it is imported where it is used.
+
+
+def pull_model(*, verify: bool) -> str:
+    """Fetch the embedded model with a progress bar; a line that says where it is."""
+    from nlsql_gateway.embedded import model
+
+    path = model.pull_with_bar(verify=verify)
+    return f"model {path}"
+
+
+def serve_model(grpc_port: int, models: tuple[str, ...], *, ready: Callable[[str, int], None]) -> None:
+    """Serve the model repository through Triton alone until SIGTERM or SIGINT."""
+    from nlsql_gateway.embedded import serving
+
+    log.configure("info", "json")
+    serving.run(grpc_port, models, ready=ready)
+
+
+def demo(*, once: bool) -> int:
+    """The demonstration; its exit status."""
+    from nlsql_gateway.embedded import demo as demonstration
+
+    log.configure("warning", "console")
+    return demonstration.run(once=once)
