@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,12 @@ def test_ends_gently() -> None:
     process = child.spawn(["sleep", "60"], death_signal=signal.SIGKILL)
     assert child.end(process, signal.SIGTERM, patience=5) == -signal.SIGTERM
     assert child.end(process, signal.SIGTERM, patience=5) == -signal.SIGTERM
+
+
+def test_one_that_has_ended_by_itself_gives_its_status() -> None:
+    process = child.spawn(["sh", "-c", "exit 3"], death_signal=signal.SIGKILL)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert child.end(process, signal.SIGTERM, patience=5) == 3
 
 
 def test_kills_the_whole_group_of_one_that_does_not_listen(tmp_path: Path) -> None:
