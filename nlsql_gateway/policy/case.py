@@ -22,6 +22,7 @@ class Read:
     "(schema, name) of the relation found."
     access: Access | None
     "None: an open system relation, read as it is."
+    system: bool = False
 
     @property
     def restricted(self) -> bool:

@@ -26,7 +26,7 @@ _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
 
 
 def check_columns(case: Case) -> Case | Deny:
-    if not any(read.access is not None for read in case.reads):
+    if all(read.system for read in case.reads):
         return case
     refused = _joined(case) or _copied(case)
     if refused is not None or (case.statement.kind is Kind.COPY_TO and case.statement.inner is None):
@@ -51,7 +51,7 @@ def check_columns(case: Case) -> Case | Deny:
 
 def _unread(case: Case) -> Case | Deny:
     """sqlglot cannot read it. Where all of every table may be read, there is nothing that it could have found."""
-    if case.restricted:
+    if any(not read.system for read in case.restricted):
         return case.deny(
             Reason.NOT_UNDERSTOOD,
             "the statement could not be checked: one of the two parsers cannot read it",
@@ -82,6 +82,8 @@ def _relations(tree: exp.Query) -> set[tuple[str, str]]:
 def _joined(case: Case) -> Deny | None:
     """Columns that a join names without a ColumnRef, and attributes of a whole row."""
     for read in case.restricted:
+        if read.system:
+            continue
         assert read.access is not None
         hidden = {column.name for column in read.access.relation.columns} - read.access.names
         for name in sorted(hidden & (case.survey.using | case.survey.attributes)):
@@ -103,6 +105,8 @@ def _copied(case: Case) -> Deny | None:
     if case.statement.kind is not Kind.COPY_TO or case.statement.inner is not None:
         return None
     (read,) = case.reads
+    if read.system:
+        return None
     for item in case.statement.node["CopyStmt"].get("attlist", []):
         name = item["String"]["sval"]
         if read.access is not None and name not in read.access.names:
@@ -130,7 +134,7 @@ class _Names:
         self.case = case
         self.scopes = scopes
         self.reads: Mapping[tuple[str, str], Read] = {
-            (read.use.schema, read.use.name): read for read in case.reads if read.access is not None
+            (read.use.schema, read.use.name): read for read in case.reads if not read.system
         }
         self.locations = {".".join(use.fields): use.location for use in reversed(case.survey.columns)}
 

@@ -20,6 +20,7 @@ from nlsql_gateway.policy.schema import Mask, PolicyFile, Read, RoleFile, Rows, 
 from nlsql_gateway.policy.setting_rules import SettingRule
 from nlsql_gateway.policy.values import Attribute
 from nlsql_gateway.sql import Kind
+from nlsql_gateway.sql.quoting import identifier
 
 _Path = tuple[str | int, ...]
 
@@ -208,7 +209,9 @@ def _settings(file: PolicyFile, faults: _Faults) -> tuple[dict[str, SettingRule]
         if not setting_rules.same(pins[name], value):
             faults.add(("settings", "pin", name), f"must stay {value}: the gateway reads statements by it")
     if file.search_path is not None:
-        pins["search_path"] = ", ".join(file.search_path)
+        if any("$" in name or '"' in name or "," in name for name in file.search_path):
+            faults.add(("search_path",), "write schemas by their names; $user cannot be used")
+        pins["search_path"] = ", ".join(identifier(name) for name in file.search_path)
     elif "search_path" in pins:
         faults.add(("settings", "pin", "search_path"), "write it as the key search_path at the top of the file")
     if file.hash_key is not None:

@@ -14,6 +14,7 @@ from itertools import chain
 
 from nlsql_gateway.policy.case import Case, Read
 from nlsql_gateway.policy.decision import Deny, Reason
+from nlsql_gateway.policy.grouping import additions
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import COMMENTS, TokenCode, scan
 from nlsql_gateway.sql.quoting import identifier
@@ -40,6 +41,9 @@ def rewrite(case: Case) -> Case | Deny:
             if isinstance(shortened, Deny):
                 return shortened
             splices += shortened
+    for addition in additions(case.statement.node, case.reads):
+        at = addition.location - case.statement.origin
+        splices.append(Splice(at, at, addition.text))
     applied = dict.fromkeys(chain.from_iterable(read.access.applied for read in restricted if read.access))
     return replace(case, sql=spliced(case.statement.text, splices), applied=(*case.applied, *applied))
 
@@ -48,7 +52,7 @@ def spliced(text: str, splices: Sequence[Splice]) -> str:
     source = text.encode()
     parts: list[bytes] = []
     at = 0
-    for splice in sorted(splices, key=lambda splice: splice.start):
+    for splice in sorted(splices, key=lambda splice: (splice.start, splice.end)):
         parts += [source[at : splice.start], splice.text.encode()]
         at = splice.end
     return b"".join([*parts, source[at:]]).decode()

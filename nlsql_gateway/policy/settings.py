@@ -12,6 +12,7 @@ from typing import Any
 from nlsql_gateway.policy.case import READ_ONLY, Case
 from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.model import Policy
+from nlsql_gateway.policy.names import path
 from nlsql_gateway.policy.setting_rules import READABLE, same
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import Node
@@ -64,7 +65,18 @@ def _set(case: Case, body: Node) -> Deny | None:
         return _reset(case, name)
     values = [_value(argument) for argument in arguments]
     value = ", ".join(item for item in values if item is not None) if None not in values else None
+    if name == "search_path" and value is not None and _is_path(value, case):
+        return None  # tools set what is in force already
     return None if permitted(name, value, case.policy) else _refused(case, name)
+
+
+def _is_path(value: str, case: Case) -> bool:
+    """Whether a search path is the one in force; schemas that are searched anyway may be left out or written."""
+    written = [part.strip().strip('"') for part in value.split(",")]
+    implied = {"pg_catalog", ""}
+    return [part for part in written if part not in implied] == [
+        part for part in path(case.catalog, case.policy) if part not in implied
+    ]
 
 
 def _reset(case: Case, name: str) -> Deny | None:

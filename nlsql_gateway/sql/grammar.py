@@ -41,7 +41,8 @@ class Token(NamedTuple):  # a tuple: a statement has hundreds, and this is the c
     "A member of postgast's Token enumeration; a single character is its ASCII code."
     start: int
     end: int
-    keyword: bool
+    keyword: int
+    "0: no keyword; 1: one that may be a name anywhere (unreserved); more: one that may not."
 
 
 TokenCode: Final = _TokenCode
@@ -93,7 +94,7 @@ def scan(text: str) -> list[Token]:
         tokens = postgast.scan(text).tokens
     except postgast.PgQueryError as error:
         raise _syntax_error(error) from error
-    return [Token(token.token, token.start, token.end, token.keyword_kind != 0) for token in tokens]
+    return [Token(token.token, token.start, token.end, token.keyword_kind) for token in tokens]
 
 
 def _syntax_error(error: postgast.PgQueryError) -> StatementError:

@@ -12,7 +12,7 @@ def identifier(name: str) -> str:
     """``name`` as SQL reads it back: bare where that is safe, quoted otherwise (manual, 4.1.1)."""
     if name.isascii() and name.isidentifier() and name == name.lower():
         (token,) = grammar.scan(name)
-        if not token.keyword:
+        if token.keyword <= 1:
             return name
     return '"' + name.replace('"', '""') + '"'
 

@@ -1,0 +1,108 @@
+"""Helps ``rewrite``: GROUP BY a primary key.
+
+``SELECT c.id, c.name … GROUP BY c.id`` is valid on a table, because the key determines the name (manual, 7.2.3), and
+not on the sub-query that stands for the table. The other columns that are used are put into GROUP BY: the groups stay
+the same. Where it is not certain whose column a bare name is, nothing is done and the server says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nlsql_gateway.policy.case import Read
+from nlsql_gateway.sql.grammar import Node
+from nlsql_gateway.sql.quoting import identifier
+from nlsql_gateway.sql.survey import strings, survey
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Columns to write in front of the first GROUP BY item."""
+
+    location: int
+    text: str
+
+
+def additions(node: Node, reads: Sequence[Read]) -> Iterator[Addition]:
+    """What the statement's GROUP BY clauses need once the restricted ones of ``reads`` are sub-queries."""
+    by_location = {read.use.location: read for read in reads}
+    for select in _selects(node):
+        tables = [by_location.get(location) for location in _tables(select.get("fromClause", []))]
+        for read in tables:
+            if read is not None and read.restricted and read.access is not None and read.access.relation.primary_key:
+                others = [other for other in tables if other is not read]
+                text = ", ".join(_missing(select, read, others))
+                if text:
+                    yield Addition(_location(select["groupClause"][0]), f"{text}, ")
+
+
+def _missing(select: Node, read: Read, others: Sequence[Read | None]) -> list[str]:
+    assert read.access is not None
+    called = read.use.called
+    own = {
+        column.name
+        for column in read.access.relation.columns
+        if all(other is not None and _lacks(other, column.name) for other in others)
+    }
+
+    def column(fields: tuple[str, ...]) -> str | None:
+        if len(fields) > 1 and fields[-2] == called:
+            return fields[-1]
+        return fields[0] if len(fields) == 1 and fields[0] in own else None
+
+    grouped = {column(_fields(item, select)) for item in select["groupClause"]}
+    if not grouped.issuperset(read.access.relation.primary_key):
+        return []
+    clauses = {clause: select[clause] for clause in ("targetList", "havingClause", "sortClause") if clause in select}
+    used = {column(use.fields) for use in survey(clauses).columns}
+    wanted = read.access.names if "*" in used else used & read.access.names
+    return [
+        f"{identifier(called)}.{identifier(shown.name)}"
+        for shown, _ in read.access.columns
+        if shown.name in wanted - grouped
+    ]
+
+
+def _lacks(read: Read, name: str) -> bool:
+    return read.access is not None and read.access.relation.column(name) is None and not read.use.renames
+
+
+def _selects(item: Any) -> Iterator[Node]:
+    """Every SELECT in the tree with a plain GROUP BY: columns and ordinals only."""
+    if isinstance(item, list):
+        for child in item:
+            yield from _selects(child)
+    elif isinstance(item, dict):
+        if "fromClause" in item and all(_fields(group, item) for group in item.get("groupClause", [{}])):
+            yield item
+        for value in item.values():
+            yield from _selects(value)
+
+
+def _tables(items: list[Node]) -> Iterator[int]:
+    """The locations of a FROM clause's tables; -1 for anything else that has columns."""
+    for item in items:
+        if "RangeVar" in item:
+            yield item["RangeVar"].get("location", 0)
+        elif "JoinExpr" in item:
+            yield from _tables([item["JoinExpr"]["larg"], item["JoinExpr"]["rarg"]])
+        else:
+            yield -1
+
+
+def _fields(item: Node, select: Node) -> tuple[str, ...]:
+    """The names of a GROUP BY item that is a column, or the ordinal of one; () for anything else."""
+    number = item.get("A_Const", {}).get("ival", {}).get("ival")
+    targets = select.get("targetList", [])
+    if number is not None and 0 < number <= len(targets):
+        item = targets[number - 1]["ResTarget"].get("val", {})
+        return strings(item["ColumnRef"]["fields"]) if "ColumnRef" in item else ("",)
+    return strings(item["ColumnRef"]["fields"]) if "ColumnRef" in item else ()
+
+
+def _location(item: Node) -> int:
+    ((_, body),) = item.items()
+    location: int = body.get("location", 0)
+    return location

@@ -1,0 +1,45 @@
+"""Columns of open system relations that tell too much, such as how many rows a filtered table has.
+
+The relation is replaced by a sub-query without them, as a masked table is, but only in a statement that could show
+them: a sub-query has no xmin and no index, and clients that name their columns shall not pay for it.
+"""
+
+from __future__ import annotations
+
+from nlsql_gateway.policy.access import Access
+from nlsql_gateway.policy.case import Case
+from nlsql_gateway.policy.decision import Applied
+from nlsql_gateway.policy.open_catalogs import SENSITIVE
+from nlsql_gateway.sql.survey import RelationUse
+
+
+def without_sensitive(key: tuple[str, str], use: RelationUse, case: Case) -> Access | None:
+    """None: nothing sensitive in it, or nothing of that could show."""
+    hidden = SENSITIVE.get(key[1]) if key[0] == "pg_catalog" else None
+    relation = case.catalog.relations.get(key)
+    if hidden is None or relation is None or not _could_show(frozenset(hidden), use, case):
+        return None
+    return Access(
+        relation,
+        tuple((column, hidden.get(column.name)) for column in relation.columns),
+        condition=None,
+        applied=tuple(
+            Applied("mask", f"{key[0]}.{key[1]}.{column.name}", "system")
+            for column in relation.columns
+            if column.name in hidden
+        ),
+    )
+
+
+def _could_show(hidden: frozenset[str], use: RelationUse, case: Case) -> bool:
+    survey = case.survey
+    return (
+        bool(hidden & (survey.using | survey.attributes))
+        or survey.natural
+        or "colnames" in survey.keys  # an alias with column names gives them others
+        or any(
+            column.fields[-1] == "*" or column.fields[-1] in hidden or column.fields == (use.called,)
+            for column in survey.columns
+        )
+        or not survey.columns  # COPY t TO STDOUT names none
+    )
