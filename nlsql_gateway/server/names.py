@@ -21,7 +21,7 @@ class Portal:
     prepared: Admitted
     parameters: tuple[str | None, ...]
     account: Account | None = None
-    "Open between two Executes of a portal with a row limit."
+    "Of its last Execute; open between two Executes of a portal with a row limit."
 
 
 class Names:

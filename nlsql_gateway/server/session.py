@@ -312,7 +312,7 @@ class Session:
             self._refuse_extended(Refused("", "34000", "portal does not exist"))
             return
         account = portal.account
-        if account is None:
+        if account is None or account.is_closed:
             try:
                 record_id = self._gate.executing(portal.prepared, self._extended, portal.parameters)
             except AuditError as error:
@@ -430,10 +430,10 @@ class Session:
         self._relay.rows = self._relay.bytes = 0
 
     def _settle(self, account: Account) -> None:
-        """Close an account, once."""
-        for portal in self._names.portals.values():
-            if portal.account is account:
-                portal.account = None
+        """Close an account, once; an Execute of the same portal after it opens another."""
+        if account.is_closed:
+            return
+        account.is_closed = True
         outcome = Outcome(account.sqlstate, account.rows, account.bytes, time.monotonic() - account.started)
         self._gate.close(account.record_id, self._simple, outcome)
 

@@ -47,6 +47,7 @@ class Account:
     rows: int = 0
     bytes: int = 0
     sqlstate: str = "00000"
+    is_closed: bool = False
 
 
 @dataclass(slots=True)

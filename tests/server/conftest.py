@@ -1,0 +1,165 @@
+"""The proxy alone: a real PostgreSQL behind it, and a small gate in the place of admission."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from nlsql_gateway import log
+from nlsql_gateway.admission import Admitted, Client, Notice, Outcome, Refused
+from nlsql_gateway.config import Auth, Listen, Settings, Upstream
+from nlsql_gateway.embedded.postgres import EmbeddedPostgres
+from nlsql_gateway.errors import AuditError
+from nlsql_gateway.policy import load
+from nlsql_gateway.server.listener import Gateway
+from nlsql_gateway.wire.scram import Verifier
+
+POLICY = load("version: 1\nname: open\npass_through: true\n", "open.yaml")
+
+
+@dataclass
+class SmallGate:
+    """Lets everything through but what a test marks in the text itself, and remembers what it was told."""
+
+    closed: dict[str, Outcome] = field(default_factory=dict)
+    texts: list[str] = field(default_factory=list)
+    executions: list[tuple[str | None, ...]] = field(default_factory=list)
+    version: str = "1"
+    unrecorded: bool = False
+    _number: int = 0
+
+    def _id(self) -> str:
+        self._number += 1
+        return f"r{self._number}"
+
+    def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
+        if self.unrecorded:
+            raise AuditError("the audit log cannot be written")
+        if text.startswith("ask:"):
+            return None
+        self.texts.append(text)
+        if "forbidden" in text:
+            return Refused(self._id(), "42501", "not for you", "a detail", "a hint")
+        if "rewrite" in text:
+            return Admitted(self._id(), "/* rewritten by the policy */ " + text, (), text, (), (self.version, ""), True)
+        return Admitted(self._id(), text, (), text, (), (self.version, ""))
+
+    async def admit(self, text: str, client: Client) -> Admitted | Refused:
+        if not text.startswith("ask:"):
+            verdict = self.admit_now(text, client)
+            assert verdict is not None
+            return verdict
+        await asyncio.sleep(30 if "slow" in text else 0.05)
+        notice = Notice("SQL: SELECT 42", "model: none")
+        return Admitted(
+            self._id(), "SELECT 42 AS answer", (), "SELECT 42 AS answer", (notice,), (self.version, ""), True
+        )
+
+    def current(self, admitted: Admitted, client: Client) -> bool:
+        return admitted.versions[0] == self.version
+
+    def executing(self, admitted: Admitted, client: Client, parameters: Sequence[str | None]) -> str:
+        self.executions.append(tuple(parameters))
+        return self._id()
+
+    def close(self, record_id: str, client: Client, outcome: Outcome) -> None:
+        assert record_id not in self.closed, "an account is closed once"
+        self.closed[record_id] = outcome
+
+
+@dataclass
+class Served:
+    port: int
+    gate: SmallGate
+    gateway: Gateway
+    loop: asyncio.AbstractEventLoop
+
+    def conninfo(self, **more: object) -> str:
+        parts = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": "ada",
+            "password": "secret",
+            "dbname": "postgres",
+            **more,
+        }
+        return " ".join(f"{key}={value}" for key, value in parts.items())
+
+    def call(self, function: object) -> None:
+        assert callable(function)
+        self.loop.call_soon_threadsafe(function)
+
+
+class Server:
+    """A gateway on a thread of its own."""
+
+    def __init__(self, postgres: EmbeddedPostgres, folder: Path) -> None:
+        self.postgres = postgres
+        self.secret = folder / "secret"
+        self.secret.write_text(postgres.password)
+        self._threads: list[tuple[Served, threading.Thread]] = []
+
+    def start(self, *, trust: bool = False, upstream: dict[str, object] | None = None, **listen: object) -> Served:
+        settings = Settings(
+            listen=Listen(port=0, **listen),  # type: ignore[arg-type]  # the test names the keys
+            upstream=Upstream(
+                **{  # type: ignore[arg-type]  # as above
+                    "host": self.postgres.host,
+                    "port": self.postgres.port,
+                    "user": "postgres",
+                    "password_file": self.secret,
+                    **(upstream or {}),
+                }
+            ),
+            auth=Auth(method="trust"),
+            policy=Path("unused"),
+        )
+        verifiers = {"ada": Verifier.build("secret", b"0123456789abcdef")}
+        gate = SmallGate()
+        started = threading.Event()
+        box: list[Served] = []
+
+        def main() -> None:
+            async def serve() -> None:
+                gateway = Gateway(settings, gate, lambda: POLICY, None if trust else verifiers.get, log.logger("test"))
+
+                def ready(host: str, port: int) -> None:
+                    box.append(Served(port, gate, gateway, asyncio.get_running_loop()))
+                    started.set()
+
+                await gateway.serve(ready=ready)
+
+            asyncio.run(serve())
+
+        thread = threading.Thread(target=main, daemon=True)
+        thread.start()
+        assert started.wait(10)
+        self._threads.append((box[0], thread))
+        return box[0]
+
+    def stop(self) -> None:
+        for served, thread in self._threads:
+            if thread.is_alive():
+                with contextlib.suppress(RuntimeError):  # it has just ended
+                    served.call(served.gateway.stop)
+                    served.call(served.gateway.stop)
+                thread.join(20)
+            assert not thread.is_alive(), "the gateway ends when told to"
+
+
+@pytest.fixture
+def server(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Server]:
+    running = Server(postgres, tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def served(server: Server) -> Served:
+    return server.start()
