@@ -415,6 +415,7 @@ class Session:
 
     def _ready(self, status: bytes) -> None:
         self._status = status
+        self._last_heard = time.monotonic()  # idle from the end of what ran
         entry = self._replies.answered(ord("Z"))
         if entry is not None and entry.account is not None:
             self._count(entry.account)
