@@ -83,7 +83,7 @@ def readable(record: dict[str, Any]) -> str:
                 f"{record.get('duration_ms')} ms",
             ]
         case "repaired":
-            parts = [when, "repaired", f"head {record.get('head')}", f"{record.get('torn_bytes')} torn bytes"]
+            parts = [when, "repaired", f"head {record.get('end')}", f"{record.get('torn_bytes')} torn bytes"]
         case _:
             parts = ["damaged record: see nlsql-gateway audit verify"]
     return "  ".join(_plain(part) for part in parts)

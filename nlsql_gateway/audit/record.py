@@ -126,7 +126,7 @@ class RepairedRecord:
     "Where the bytes of a record that was never finished were moved; empty when there were none."
     torn_bytes: int
     "How many."
-    head: Literal["whole", "ahead", "missing", "differs"]
+    end: Literal["whole", "ahead", "missing", "differs"]
     "What the head file said of the log. All but whole mean that records may be gone: verify reports this record."
     lost: int | None
     "How many records the head file knew that the log no longer had; null when that cannot be told."
@@ -147,7 +147,8 @@ _encode: Final[Callable[[object], str]] = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
 ).encode
 
-# Inside a JSON string a quote is escaped, so these bytes cannot occur in a value; and no value is an object.
+# Sorted, hash comes right before id, and never first. Inside a JSON string a quote is escaped, so these bytes cannot
+# occur in a value; and no value is an object.
 _BEFORE_ID = b',"id":'
 _HASH = re.compile(rb',"hash":"([0-9a-f]{64})"(?=,"id":)')
 

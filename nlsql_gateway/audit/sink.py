@@ -118,8 +118,12 @@ class FileSink:
             os.ftruncate(self._log, self._size)
             self._torn = False
         found = os.fstat(self._log)
-        if found.st_nlink == 0:
-            raise OSError("the file was deleted while the gateway had it open")
+        try:
+            there = os.path.samestat(self._path.stat(), found)
+        except FileNotFoundError:
+            there = False
+        if not there:
+            raise OSError("the file was moved or deleted while the gateway had it open")
         if found.st_size != self._size:
             raise OSError("the file was changed by somebody else while the gateway had it open")
 
@@ -161,7 +165,7 @@ class FileSink:
                     time=clock(),
                     torn_file=torn_file,
                     torn_bytes=size - self._size,
-                    head=verdict,
+                    end=verdict,
                     lost=lost,
                 )
             )

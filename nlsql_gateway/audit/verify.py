@@ -11,9 +11,6 @@ from nlsql_gateway.audit.head import HEAD_SIZE, Head, head_path
 from nlsql_gateway.audit.record import GENESIS, MAX_RECORD, unseal
 from nlsql_gateway.errors import AuditError
 
-_APPEND_TIME = 0.1
-"""Seconds in which an append that is under way while we read has certainly ended."""
-
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -32,17 +29,24 @@ class Broken:
     "Of the record, empty when the line does not tell."
     reason: str
 
+    def __str__(self) -> str:
+        known = "" if self.seq is None else f" (record {self.seq}{f', id {self.id}' if self.id else ''})"
+        return f"line {self.line}{known}: {self.reason}"
 
-def verify(path: Path) -> Whole | Broken:
+
+def verify(path: Path, *, patience: float = 0.1) -> Whole | Broken:
     """Check the log ``path`` and its head; one record in memory at a time. A gateway may be writing to it meanwhile.
 
-    Raises AuditError when it cannot be read.
+    ``patience``: seconds to wait for the rest of a line that a gateway may just be writing. Raises AuditError when the
+    log cannot be read.
     """
     try:
+        if not path.exists() and (head := _read_head(path)) is not None and head.seq > 0:
+            return Broken(1, 1, "", f"the log is gone; its head file knows {head.seq} records")
         # The head first: a gateway that appends while we read leaves it behind what we find, never ahead.
         head = _read_head(path)
         with path.open("rb") as log:
-            return _chain(log, head)
+            return _chain(log, head, patience)
     except OSError as error:
         raise AuditError(f"audit log {path}: {error.strerror}") from error
 
@@ -55,9 +59,9 @@ def _read_head(path: Path) -> Head | None:
         return None
 
 
-def _chain(log: IO[bytes], head: Head | None) -> Whole | Broken:
+def _chain(log: IO[bytes], head: Head | None, patience: float) -> Whole | Broken:
     seq, prev = 0, GENESIS
-    while line := _line(log):
+    while line := _line(log, patience):
         broken = _check(line, seq + 1, prev, head)
         if isinstance(broken, Broken):
             return broken
@@ -70,10 +74,10 @@ def _chain(log: IO[bytes], head: Head | None) -> Whole | Broken:
     return Whole(seq, prev)
 
 
-def _line(log: IO[bytes]) -> bytes:
+def _line(log: IO[bytes], patience: float) -> bytes:
     line = log.readline(MAX_RECORD + 1)
     if line and not line.endswith(b"\n") and len(line) <= MAX_RECORD:
-        time.sleep(_APPEND_TIME)
+        time.sleep(patience)
         line += log.readline(MAX_RECORD + 1 - len(line))
     return line
 
@@ -96,7 +100,7 @@ def _check(line: bytes, seq: int, prev: str, head: Head | None) -> dict[str, Any
         return Broken(seq, found, name, "it does not follow the record before it")
     if head is not None and head.seq == seq and head.hash != record["hash"]:
         return Broken(seq, found, name, "it is not the record that the head file knows by this number")
-    if record.get("kind") == "repaired" and record.get("head") != "whole":
+    if record.get("kind") == "repaired" and record.get("end") != "whole":
         return Broken(seq, found, name, _found_at_start(record))
     return record
 

@@ -19,8 +19,8 @@ from nlsql_gateway.server.service_login import connect_arguments, translated
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    version: str
-    "Of the server, as it words it: PostgreSQL 18.1."
+    server_version: str
+    "As the server words it: 18.1 (Debian 18.1-1)."
     findings: tuple[str, ...]
     "What the role may do and should not, one clause each; empty when it is fit."
 
@@ -63,4 +63,4 @@ async def probe(upstream: Upstream, password: str | None, database: str) -> Role
         findings.extend(has if own else [f"is a member of {name}, which {word}" for word in has])
     if count:
         findings.append(f"owns {count} relation{'' if count == 1 else 's'}, such as {example}")
-    return Role(f"PostgreSQL {version}", tuple(findings))
+    return Role(version, tuple(findings))

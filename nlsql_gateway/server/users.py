@@ -18,6 +18,8 @@ from typing import Final
 from nlsql_gateway.errors import ConfigError
 from nlsql_gateway.wire.scram import Verifier
 
+__all__ = ["Verifier", "add", "load"]
+
 MAX_FILE: Final = 16 * 1024**2
 """Bytes of a users file: about a hundred thousand users."""
 

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import fields, replace
+from datetime import timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlsql_gateway.audit.record import GENESIS, KINDS, Record, RepairedRecord, seal, unseal
+from tests.audit.records import DECISION, EXECUTION, OUTCOME, RECORDS, TIME
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "audit.md"
+REPAIRED = RepairedRecord(id="repaired-1", time=TIME, torn_file="a.torn-1", torn_bytes=4, end="ahead", lost=2)
+
+
+@pytest.mark.parametrize("record", [*RECORDS, REPAIRED], ids=lambda record: type(record).__name__)
+def test_a_line_is_canonical_json_with_the_chains_members(record: Record | RepairedRecord) -> None:
+    line, digest = seal(record, 7, GENESIS)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    members = json.loads(line)
+    assert (members["seq"], members["prev"], members["hash"], members["kind"]) == (
+        7,
+        GENESIS,
+        digest,
+        KINDS[type(record)],
+    )
+    assert set(members) == {field.name for field in fields(record)} | {"seq", "prev", "hash", "kind"}
+    assert line[:-1] == json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def test_the_hash_is_that_of_the_canonical_json_of_the_rest() -> None:
+    """What docs/audit.md tells an auditor who trusts no code of ours."""
+    members = json.loads(seal(DECISION, 1, GENESIS)[0])
+    stated = members.pop("hash")
+    rest = json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    assert hashlib.sha256(rest).hexdigest() == stated
+
+
+def test_the_time_is_utc_to_the_microsecond() -> None:
+    local = TIME.astimezone(timezone(timedelta(hours=5)))
+    assert b'"time":"2026-03-01T12:30:15.250000Z"' in seal(replace(OUTCOME, time=local), 1, GENESIS)[0]
+
+
+@given(st.text(st.characters(exclude_categories=())), st.text(st.characters(exclude_categories=())))
+def test_any_text_survives(text: str, parameter: str) -> None:
+    line, _ = seal(replace(DECISION, text=text), 1, GENESIS)
+    assert _joined(unseal(line[:-1])["text"]) == _joined(text)
+    line, _ = seal(replace(EXECUTION, parameters=(parameter, None)), 1, GENESIS)
+    assert b"\n" not in line[:-1]
+    assert _joined(unseal(line[:-1])["parameters"][0]) == _joined(parameter)
+
+
+def _joined(text: str) -> str:
+    """Two surrogates that make a pair are the character."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_record_are_a_value_error(line: bytes) -> None:
+    with pytest.raises(ValueError, match="it is not a record"):
+        unseal(line)
+
+
+def test_what_json_cannot_say_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        seal(replace(OUTCOME, duration_ms=float("nan")), 1, GENESIS)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=KINDS.values())
+def test_every_field_is_documented(kind: type[Record | RepairedRecord]) -> None:
+    section = DOCUMENT.read_text().split(f"### {KINDS[kind]}\n")[1].split("\n##")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", section, re.MULTILINE)
+    source = Path(str(__import__(kind.__module__, fromlist=["_"]).__file__)).read_text()
+    body = source.split(f"class {kind.__name__}:")[1].split("@dataclass")[0]
+    documented = re.findall(r'^    (\w+): (.+)\n    "(.+)"$', body, re.MULTILINE)
+    expected = [(name, _json_type(written), meaning) for name, written, meaning in documented]
+    assert [name for name, _, _ in expected] == [field.name for field in fields(kind)]
+    assert rows == expected, "\n".join(f"| `{a}` | {b} | {c} |" for a, b, c in expected)
+
+
+def _json_type(written: str) -> str:
+    literal = re.fullmatch(r"Literal\[(.*)\]", written)
+    if literal:
+        return ", ".join(f"`{value.strip(' ')[1:-1]}`" for value in literal[1].split(","))
+    return {
+        "str": "text",
+        "str | None": "text or null",
+        "int": "integer",
+        "int | None": "integer or null",
+        "float": "number",
+        "float | None": "number or null",
+        "datetime": "time",
+        "tuple[str, ...]": "list of texts",
+        "tuple[str | None, ...]": "list of texts and nulls",
+    }[written]
