@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import stringprep
 import unicodedata
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ MAX_ITERATIONS: Final = 1_000_000
 
 _KEY_LENGTH = 32
 
+_NONCE = re.compile(r"[\x21-\x2b\x2d-\x7e]+")
+"""RFC 5802, section 7: ``printable``, so no comma."""
+
+_COUNT = re.compile(r"[1-9][0-9]{0,6}")
+
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
@@ -48,10 +54,10 @@ class Verifier:
             mechanism, cost, keys = text.split("$")
             iterations, salt = cost.split(":")
             stored, server = keys.split(":")
-            verifier = cls(int(iterations), _decode64(salt), _decode64(stored), _decode64(server))
+            verifier = cls(_count(iterations), _decode64(salt), _decode64(stored), _decode64(server))
         except ValueError as error:
             raise ValueError("not a SCRAM-SHA-256 verifier") from error
-        if mechanism != MECHANISM or not 1 <= verifier.iterations <= MAX_ITERATIONS or not verifier.salt:
+        if mechanism != MECHANISM:
             raise ValueError("not a SCRAM-SHA-256 verifier")
         if len(verifier.stored_key) != _KEY_LENGTH or len(verifier.server_key) != _KEY_LENGTH:
             raise ValueError("not a SCRAM-SHA-256 verifier")
@@ -80,7 +86,7 @@ class Verifier:
 
 
 class ServerExchange:
-    """The server's half of one exchange: ``first`` then ``final``, each once.
+    """The server's half of one exchange: ``first`` then ``final``, each once; a new guess needs a new exchange.
 
     ``known`` False with a mock verifier: it fails at the end like a wrong password, as late and as slowly.
     ``nonce`` is 18 random bytes.
@@ -94,9 +100,12 @@ class ServerExchange:
         self._gs2 = ""
         self._first_bare = ""
         self._server_first = ""
+        self._over = False
 
     def first(self, client_first: bytes) -> bytes:
         """The answer to client-first-message. Raises ProtocolError, AuthenticationError."""
+        if self._server_first:
+            raise ProtocolError("SCRAM messages out of order")
         text = _text(client_first)
         parts = text.split(",", 2)
         if len(parts) != 3:
@@ -111,7 +120,9 @@ class ServerExchange:
         fields = bare.split(",")
         if fields[0].startswith("m="):
             raise AuthenticationError("a SCRAM extension is not supported", sqlstate="0A000")
-        if len(fields) < 2 or not fields[0].startswith("n=") or not fields[1].startswith("r=") or len(fields[1]) == 2:
+        if len(fields) < 2 or not fields[0].startswith("n=") or not fields[1].startswith("r="):
+            raise ProtocolError("malformed SCRAM message")
+        if not _NONCE.fullmatch(fields[1], 2):
             raise ProtocolError("malformed SCRAM message")
         self._gs2 = f"{flag},,"
         self._first_bare = bare
@@ -121,8 +132,9 @@ class ServerExchange:
 
     def final(self, client_final: bytes) -> bytes:
         """The answer to client-final-message: the client is who it says. Raises ProtocolError, AuthenticationError."""
-        if not self._server_first:
+        if not self._server_first or self._over:
             raise ProtocolError("SCRAM messages out of order")
+        self._over = True
         text = _text(client_final)
         without_proof, separator, proof_text = text.rpartition(",p=")
         fields = without_proof.split(",")
@@ -143,13 +155,18 @@ class ServerExchange:
 
 
 class ClientExchange:
-    """The client's half of one exchange: ``first``, ``challenge``, ``verify``. ``nonce``: 18 random bytes."""
+    """The client's half of one exchange: ``first``, ``challenge``, ``verify``. ``nonce``: 18 random bytes.
+
+    The server says that the login succeeded in a message of its own: believe it only when ``verified``.
+    """
 
     def __init__(self, password: str, nonce: bytes) -> None:
         self._password = password
         self._own_nonce = _encode64(nonce)
         self._first_bare = f"n=,r={self._own_nonce}"
         self._server_signature = b""
+        self.verified = False
+        "The server proved that it knows the password's verifier."
 
     def first(self) -> bytes:
         """client-first-message; the server takes the user from the startup message."""
@@ -165,11 +182,9 @@ class ClientExchange:
         if not nonce.startswith(self._own_nonce) or nonce == self._own_nonce:
             raise ProtocolError("the upstream's SCRAM nonce is not ours continued")
         try:
-            salt, iterations = _decode64(fields[1][2:]), int(fields[2][2:])
+            salt, iterations = _decode64(fields[1][2:]), _count(fields[2][2:])
         except ValueError as error:
-            raise ProtocolError("the upstream's SCRAM message is malformed") from error
-        if not salt or not 1 <= iterations <= MAX_ITERATIONS:
-            raise ProtocolError("the upstream's SCRAM salt or iteration count is out of bounds")
+            raise ProtocolError("the upstream's SCRAM salt or iteration count is out of bounds") from error
         salted = _salted(self._password, salt, iterations)
         client_key = _hmac(salted, b"Client Key")
         without_proof = f"c={_encode64(b'n,,')},r={nonce}"
@@ -191,6 +206,7 @@ class ClientExchange:
             raise AuthenticationError(
                 "the upstream's SCRAM signature is wrong: it does not know the password's verifier"
             )
+        self.verified = True
 
 
 def md5_password(user: str, password: str, salt: bytes) -> bytes:
@@ -254,6 +270,13 @@ def _xor(left: bytes, right: bytes) -> bytes:
 
 def _encode64(value: bytes) -> str:
     return base64.b64encode(value).decode("ascii")
+
+
+def _count(text: str) -> int:
+    """An iteration count. Raises ValueError: not a number, or out of bounds."""
+    if not _COUNT.fullmatch(text) or int(text) > MAX_ITERATIONS:
+        raise ValueError("not an iteration count")
+    return int(text)
 
 
 def _decode64(text: str) -> bytes:
