@@ -13,7 +13,7 @@ from nlsql_gateway.ask import Asker, Completion, Sampling
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Record
 from nlsql_gateway.errors import AuditError, ModelUnavailable, UpstreamError
 from nlsql_gateway.policy import load
-from nlsql_gateway.sql import Catalog, Column, Relation
+from nlsql_gateway.sql import Catalog, Column, Function, Relation
 
 POLICY = """
 version: 1
@@ -22,10 +22,9 @@ users:
   ada: {roles: [analyst], attributes: {region: Europe}}
 roles:
   analyst:
-    grants:
-      - {tables: [public.customers]}
-    row_filters:
-      - {table: public.customers, using: region = person.region}
+    read: [public.customers]
+    rows:
+      - {tables: public.customers, using: region = person.region}
 """
 
 CATALOG = Catalog(
@@ -42,6 +41,7 @@ CATALOG = Catalog(
         ),
         ("public", "salaries"): Relation("public", "salaries", "table", (Column("id", "integer"),)),
     },
+    functions={"count": (Function("pg_catalog", "count", "aggregate", "immutable"),)},
 )
 
 
