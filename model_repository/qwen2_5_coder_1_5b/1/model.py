@@ -1,0 +1,349 @@
+"""llama.cpp behind the interface of Triton's vLLM backend, for machines without a GPU.
+
+One llama.cpp server (``xllamacpp``) lives inside this process. Its slots decode parallel questions together
+(continuous batching); ``slots.py`` says which slot takes which prompt, so that a schema is read once. Every question
+runs in a thread of its own that sends its responses; ``execute`` returns at once and Triton's own queue stays empty,
+so the limits of the queue are kept here, in the words of Triton's scheduler.
+
+The llama.cpp server also listens by HTTP, which saves and restores slots; here on a Unix socket in a private folder and
+with a random key. Prompts and answers are never logged.
+
+Triton's Python backend, README: "Decoupled mode", "Request Cancellation Handling", "Error Handling".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+sys.path.insert(0, str(Path(__file__).parent))
+from slots import CancelledError, Lease, QueueTimeoutError, Slots
+
+_NUMBERS = {
+    "max_tokens": "n_predict",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "seed": "seed",
+    "repetition_penalty": "repeat_penalty",
+    "presence_penalty": "presence_penalty",
+    "frequency_penalty": "frequency_penalty",
+    "logprobs": "logprobs",
+}
+"vLLM's name of a sampling parameter -> llama.cpp's."
+
+_DEFAULTS = {"n_predict": 256, "temperature": 0.0, "seed": 1}
+"Greedy and repeatable: SQL has one best answer."
+
+_MAX_PROMPT = 1024 * 1024
+"Bytes; the context is far smaller, but the count of tokens is only known after the work of making them."
+
+
+class _RefusalError(Exception):
+    """A request that cannot be answered. ``code`` is the name of a TritonError code (which is no exception itself)."""
+
+    def __init__(self, message: str, code: str = "INVALID_ARG") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(slots=True)
+class _Question:
+    prompt: str
+    body: dict[str, Any]
+    stream: bool
+    echo: bool
+    wants: frozenset[str]
+    "Names of the extra outputs that were asked for."
+
+
+@dataclass(slots=True)
+class _Answer:
+    text: list[str] = field(default_factory=list)
+    logprobs: list[dict[str, Any]] = field(default_factory=list)
+    finish_reason: str = ""
+    usage: dict[str, int] = field(default_factory=dict)
+    fault: dict[str, Any] | None = None
+    cancelled: bool = False
+
+    @property
+    def read(self) -> bool:
+        """The whole prompt is in the slot."""
+        return bool(self.text or self.finish_reason)
+
+
+class TritonPythonModel:
+    def initialize(self, args: dict[str, str]) -> None:
+        parameters = {
+            key: value["string_value"] for key, value in json.loads(args["model_config"])["parameters"].items()
+        }
+        environment = dict(os.environ)  # noqa: TID251 - not the gateway's process but Triton's
+        file = Path(parameters["model_file"] or environment.get("NLSQL_MODEL_FILE", ""))
+        if not file.is_file():
+            raise RuntimeError("no model file: set the parameter model_file in config.pbtxt or NLSQL_MODEL_FILE")
+        self._version = environment.get("NLSQL_MODEL_VERSION") or _digest(file)[:12]
+        self._context = int(parameters["context"])
+        self._queue_timeout = float(parameters["queue_timeout"])
+        count = int(parameters["slots"])
+        self._slots = Slots(count, int(parameters["saved_prompts"]))
+        self._folder = Path(tempfile.mkdtemp(prefix="nlsql-llama-", dir=_short_folder()))
+        self._key = secrets.token_hex(16)
+        threads = _processors() if parameters["threads"] == "auto" else int(parameters["threads"])
+        self._server = self._start(file, count, threads, int(parameters["batch"]))
+        self._limit = count + int(parameters["queue_size"])
+        self._open = 0
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="question")
+        # The first question would otherwise pay for the pages of the file and for the threads.
+        self._server.handle_completions({"prompt": "SELECT 1;", "n_predict": 2, "temperature": 0.0, "id_slot": 0})
+        pb_utils.Logger.log_info(
+            f"{file.name} {self._version}: {count} slots of {self._context} tokens, {threads} threads"
+        )
+
+    def _start(self, file: Path, count: int, threads: int, batch: int) -> Any:
+        try:
+            import xllamacpp
+        except ImportError as error:
+            raise RuntimeError(f"xllamacpp cannot be loaded: {error}") from error
+        params = xllamacpp.CommonParams()
+        params.model.path = str(file)
+        params.n_parallel = count
+        params.n_ctx = self._context * count
+        params.n_batch = params.n_ubatch = batch
+        for cpu in (params.cpuparams, params.cpuparams_batch):
+            cpu.n_threads = threads
+            cpu.poll = 0  # idle threads sleep
+        params.cache_ram_mib = 0  # a state loaded from that cache leaves it; ours are files, for all slots
+        params.slot_save_path = f"{self._folder}/"
+        params.hostnames = [f"{self._folder}/http.sock"]
+        params.api_keys = [self._key]
+        params.endpoint_slots = True
+        params.ui = False
+        params.verbosity = 1  # errors; from 4 on it would log prompts
+        try:
+            return xllamacpp.Server(params)
+        except Exception as error:
+            raise RuntimeError(f"llama.cpp cannot load {file.name}: {error}") from error
+
+    def execute(self, requests: list[Any]) -> None:
+        """Decoupled: each request is answered by its own thread through its response sender."""
+        for request in requests:
+            sender = request.get_response_sender()
+            with self._lock:
+                admitted = self._open < self._limit
+                self._open += admitted
+            if admitted:
+                self._threads.submit(self._run, request, sender)
+            else:
+                _fail(sender, "Exceeds maximum queue size", "UNAVAILABLE")
+
+    def finalize(self) -> None:
+        self._stopping.set()
+        self._threads.shutdown()
+        del self._server
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, request: Any, sender: Any) -> None:
+        try:
+            self._answer(_question(request), sender)
+        except CancelledError:
+            _fail(sender, "cancelled", "CANCELLED")
+        except QueueTimeoutError:
+            _fail(sender, "Request timeout expired", "UNAVAILABLE")
+        except _RefusalError as error:
+            _fail(sender, str(error), error.code)
+        except Exception as error:  # noqa: BLE001 - a question never takes the model down; the text may hold its words
+            pb_utils.Logger.log_error(f"unexpected {type(error).__name__}")
+            _fail(sender, f"unexpected {type(error).__name__}", "INTERNAL")
+        finally:
+            with self._lock:
+                self._open -= 1
+
+    def _answer(self, question: _Question, sender: Any) -> None:
+        def is_cancelled() -> bool:
+            return self._stopping.is_set() or sender.is_cancelled()
+
+        lease = self._slots.take(question.prompt, self._queue_timeout, is_cancelled)
+        answer = _Answer()
+        saved = False
+        try:
+            if lease.restore is not None:
+                self._slot_action(lease, "restore", lease.restore)
+            self._decode(question, lease, answer, sender)
+            # Before the last response: the sender is done with then. It costs some tens of milliseconds, once a schema.
+            saved = answer.read and lease.save is not None and self._slot_action(lease, "save", lease.save)
+        finally:
+            self._slots.give_back(lease, read=answer.read, saved=saved)
+            while (name := self._slots.forget()) is not None:
+                (self._folder / name).unlink(missing_ok=True)
+        if answer.cancelled:
+            raise CancelledError
+        if answer.fault is not None:
+            code = "INVALID_ARG" if answer.fault.get("code") == 400 else "INTERNAL"
+            raise _RefusalError(str(answer.fault.get("message", "llama.cpp failed")), code)
+        text = "" if question.stream else "".join(answer.text)
+        sender.send(self._response(question, answer, text), flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    def _decode(self, question: _Question, lease: Lease, answer: _Answer, sender: Any) -> None:
+        """Let llama.cpp answer. It calls ``take`` after each part of the prompt and each token; True stops it."""
+
+        def take(chunk: dict[str, Any]) -> bool:
+            if "error" in chunk:
+                answer.fault = chunk["error"]
+                return True
+            choice = chunk["choices"][0]
+            answer.finish_reason = choice.get("finish_reason") or ""
+            answer.usage = chunk.get("usage") or answer.usage
+            answer.logprobs.extend((choice.get("logprobs") or {}).get("content") or [])
+            if choice["text"]:
+                answer.text.append(choice["text"])
+                if question.stream:
+                    sender.send(self._response(question, answer, choice["text"]))
+            answer.cancelled = self._stopping.is_set() or sender.is_cancelled()
+            return answer.cancelled
+
+        body = {**question.body, "id_slot": lease.slot.number, "cache_prompt": True}
+        self._server.handle_completions({**body, "stream": True, "return_progress": True}, take)
+
+    def _response(self, question: _Question, answer: _Answer, text: str) -> Any:
+        if question.echo:
+            text = question.prompt + text
+        values: dict[str, tuple[Any, Any]] = {
+            "text_output": (text.encode(), np.object_),
+            "model_version": (self._version.encode(), np.object_),
+            "finish_reason": (answer.finish_reason.encode(), np.object_),
+            "num_input_tokens": (answer.usage.get("prompt_tokens", 0), np.uint32),
+            "num_output_tokens": (answer.usage.get("completion_tokens", 0), np.uint32),
+            "cumulative_logprob": (sum(token["logprob"] for token in answer.logprobs), np.float32),
+            "logprobs": (json.dumps(answer.logprobs).encode(), np.object_),
+        }
+        return pb_utils.InferenceResponse(
+            [
+                pb_utils.Tensor(name, np.array([value], dtype=kind))
+                for name, (value, kind) in values.items()
+                if name in question.wants
+            ]
+        )
+
+    def _slot_action(self, lease: Lease, action: str, name: str) -> bool:
+        """Save or restore a slot's state. False: it did not work, then the prompt is read (again)."""
+        connection = _UnixConnection(f"{self._folder}/http.sock")
+        try:
+            connection.request(
+                "POST",
+                f"/slots/{lease.slot.number}?action={action}",
+                json.dumps({"filename": name}),
+                {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
+            )
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=30)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _question(request: Any) -> _Question:
+    """The request, checked. Raises _RefusalError."""
+    prompt = _input(request, "text_input", b"")
+    if not prompt or len(prompt) > _MAX_PROMPT:
+        raise _RefusalError(f"text_input must have 1 to {_MAX_PROMPT} bytes")
+    stream = bool(_input(request, "stream", False))
+    wants = {"text_output", "model_version"}
+    for name in ("finish_reason", "cumulative_logprob", "logprobs", "num_input_tokens", "num_output_tokens"):
+        if _input(request, f"return_{name}", False):
+            wants.add(name)
+    body = _sampling(_input(request, "sampling_parameters", b"{}"))
+    if wants & {"cumulative_logprob", "logprobs"}:
+        body.setdefault("logprobs", 1)
+    body["prompt"] = prompt.decode(errors="replace")
+    echo = not stream and not _input(request, "exclude_input_in_output", False)
+    return _Question(body["prompt"], body, stream, echo, frozenset(wants))
+
+
+def _sampling(text: bytes) -> dict[str, Any]:
+    """vLLM's sampling parameters as llama.cpp's. An unknown one is an error: silently ignored it would mislead."""
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise _RefusalError("sampling_parameters must be a JSON object")
+    body: dict[str, Any] = dict(_DEFAULTS)
+    for name, value in given.items():
+        if name in _NUMBERS:
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                raise _RefusalError(f"sampling_parameters: {name} must be a number") from None
+            body[_NUMBERS[name]] = int(number) if number.is_integer() and name != "temperature" else number
+        elif name == "stop":
+            body["stop"] = [value] if isinstance(value, str) else [str(word) for word in value]
+        elif name == "grammar":
+            body["grammar"] = str(value)
+        elif name == "ignore_eos":
+            body["ignore_eos"] = bool(value)
+        else:
+            raise _RefusalError(f"sampling_parameters: {name} is not known")
+    return body
+
+
+def _input(request: Any, name: str, default: Any) -> Any:
+    tensor = pb_utils.get_input_tensor_by_name(request, name)
+    return default if tensor is None else tensor.as_numpy().reshape(-1)[0]
+
+
+def _fail(sender: Any, message: str, code: str) -> None:
+    error = pb_utils.TritonError(message, getattr(pb_utils.TritonError, code))
+    with contextlib.suppress(Exception):  # the client is gone: then nobody waits for the error either
+        sender.send(
+            pb_utils.InferenceResponse(output_tensors=[], error=error),
+            flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL,
+        )
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _short_folder() -> str | None:
+    """Where a Unix socket's path stays under its 107 bytes; None: the usual temporary folder."""
+    return "/tmp" if len(tempfile.gettempdir()) > 60 else None  # noqa: S108 - a private folder is made in it
+
+
+def _processors() -> int:
+    """Threads to decode with: what this process may use, less one for the others from three on."""
+    usable = float(len(os.sched_getaffinity(0)))
+    with contextlib.suppress(OSError, ValueError):  # a container's limit: cgroup v2, cpu.max "quota period"
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        usable = min(usable, float(quota) / float(period))
+    return max(1, int(usable) - (usable >= 3))

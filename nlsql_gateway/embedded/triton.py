@@ -1,0 +1,353 @@
+"""EmbeddedTriton: NVIDIA Triton Inference Server from the ``nvidia-pytriton`` wheel, as our child process.
+
+The wheel carries the real ``tritonserver`` and its Python backend, but not ready to run. What is missing is put
+together here: a backend directory with the backend and the stub of the running Python in one folder (made once, in the
+cache), and an environment in which the stub finds ``libpython`` and the packages of this very interpreter. None of the
+wheel's Python code is imported.
+
+Everything listens on loopback; HTTP and metrics are off. A private temporary folder is the server's TMPDIR, so that
+what a model writes (saved prompts) is gone with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from nlsql_gateway import log
+from nlsql_gateway.ask.triton import probe
+from nlsql_gateway.embedded import child
+from nlsql_gateway.errors import ConfigError, ModelUnavailable
+
+HOST = "127.0.0.1"
+CACHE = Path("~/.cache/nlsql-gateway")
+"Where the backend directory is laid out, unless the caller says otherwise."
+
+_EXIT_TIMEOUT = 10
+"Seconds that the server waits for running questions when it is told to stop."
+_STOP_PATIENCE = 15.0
+"Seconds until SIGKILL."
+_LINE = re.compile(r"(?P<level>[IWEFV])\d{4} [\d:.]+ \d+ (?P<text>.*)")
+"Triton's log line: severity and date, time, process, file and message."
+
+_NOISE = (
+    "pinned memory pool will not be available",  # no GPU: as intended
+    "CudaDriverHelper has not been initialized",
+    "HandleCancellation called even when the context was not cancelled",  # after each fault sent with its gRPC status
+)
+"Parts of Triton's warnings and errors that tell an operator nothing; logged at debug."
+
+_log = log.logger(__name__)
+
+
+class EmbeddedTriton:
+    """One server on ``model_repository`` that loads ``models``; a context manager that starts and stops it.
+
+    ``grpc_port`` 0: any free one. ``model_file`` is the GGUF that the embedded model reads and ``model_version`` what
+    it names as its version; a repository without that model needs neither. ``environment`` is added to the models'.
+    ``cache`` is the folder that keeps the backend directory between runs.
+    """
+
+    def __init__(
+        self,
+        model_repository: Path,
+        models: Sequence[str],
+        grpc_port: int = 0,
+        *,
+        model_file: Path | None = None,
+        model_version: str = "",
+        environment: Mapping[str, str] | None = None,
+        cache: Path | None = None,
+    ) -> None:
+        self.model_repository = model_repository.resolve()
+        self.models = tuple(models)
+        self.grpc_port = grpc_port
+        "The port asked for; once started, the port listened on."
+        self._any_port = grpc_port == 0
+        self._environment = {
+            **({"NLSQL_MODEL_FILE": str(model_file.resolve())} if model_file is not None else {}),
+            **({"NLSQL_MODEL_VERSION": model_version} if model_version else {}),
+            **(environment or {}),
+        }
+        self._cache = (CACHE if cache is None else cache).expanduser()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+        self._shared_memory = f"nlsql_{secrets.token_hex(6)}_"
+        self._reader: threading.Thread | None = None
+        self._words: deque[str] = deque(maxlen=60)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def grpc_url(self) -> str:
+        """For ``ask.url``; known once started."""
+        return f"grpc://{HOST}:{self.grpc_port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id; None when not running."""
+        return None if self._process is None else self._process.pid
+
+    def start(self, *, timeout: float = 180.0) -> None:
+        """Start the server and wait until every model has answered one canary question.
+
+        Call it from a thread that outlives the server (see ``child``); it blocks. Raises ConfigError when something
+        that must be installed is not, ModelUnavailable with the end of the server's log when the models are not ready
+        within ``timeout`` seconds.
+        """
+        if self._process is not None:
+            return
+        for name in self.models:
+            if not (self.model_repository / name / "config.pbtxt").is_file():
+                raise ConfigError(f"{self.model_repository}: no model {name} (a folder with config.pbtxt)")
+        self._folder = Path(tempfile.mkdtemp(prefix="nlsql-triton-"))
+        deadline = time.monotonic() + timeout
+        try:
+            backends = lay_out_backends(self._cache)
+            while not self._launch(backends, deadline):
+                pass
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Let running questions end (briefly), then stop. Safe to call twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            child.end(process, signal.SIGTERM, patience=_STOP_PATIENCE)
+            for region in Path("/dev/shm").glob(f"{self._shared_memory}*"):  # noqa: S108 - left by a server killed hard
+                region.unlink(missing_ok=True)
+        if self._reader is not None:
+            self._reader.join(timeout=5)
+            self._reader = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _launch(self, backends: Path, deadline: float) -> bool:
+        """Start the server and wait for it. False: the free port was taken meanwhile, try again."""
+        assert self._folder is not None
+        if self._any_port:
+            self.grpc_port = _free_port()
+        elif not _is_free(self.grpc_port):
+            raise ConfigError(f"port {self.grpc_port} is taken", hint="choose another for Triton's gRPC, or 0 for any")
+        command: list[str | Path] = [
+            _wheel() / "bin" / "tritonserver",
+            f"--model-repository={self.model_repository}",
+            "--model-control-mode=explicit",
+            *(f"--load-model={name}" for name in self.models),
+            f"--backend-directory={backends}",
+            f"--backend-config=python,shm-region-prefix-name={self._shared_memory}",
+            f"--grpc-address={HOST}",
+            f"--grpc-port={self.grpc_port}",
+            "--allow-http=false",
+            "--allow-metrics=false",
+            f"--exit-timeout-secs={_EXIT_TIMEOUT}",
+        ]
+        self._words.clear()
+        process = child.spawn(
+            command,
+            death_signal=signal.SIGTERM,
+            environment={**_environment(self._folder), **self._environment},
+            folder=self._folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self._process = process
+        assert process.stdout is not None
+        self._reader = threading.Thread(target=self._take_over_log, args=(process.stdout,), daemon=True)
+        self._reader.start()
+        for name in self.models:
+            while not probe(self.grpc_url, name, timeout=30.0):
+                if process.poll() is not None:
+                    self._reader.join(timeout=5)
+                    words = "\n".join(self._words)
+                    if self._any_port and "failed to start GRPC service" in words and time.monotonic() < deadline:
+                        self._process = None
+                        return False
+                    raise ModelUnavailable("Triton did not start", hint=_advice(words), detail=words)
+                if time.monotonic() > deadline:
+                    raise ModelUnavailable(f"the model {name} was not ready in time", detail="\n".join(self._words))
+                time.sleep(0.1)
+        return True
+
+    def _take_over_log(self, stream: IO[bytes]) -> None:
+        with stream:
+            for raw in stream:
+                line = raw.decode(errors="replace").rstrip()
+                if not line:
+                    continue
+                self._words.append(line)
+                match = _LINE.match(line)
+                level = match["level"] if match is not None else "I"
+                event = match["text"].strip() if match is not None else line
+                if any(part in event for part in _NOISE):
+                    level = "I"
+                if level in "EF":
+                    _log.error(event, part="triton")
+                elif level == "W":
+                    _log.warning(event, part="triton")
+                else:
+                    _log.debug(event, part="triton")
+
+
+def lay_out_backends(cache: Path) -> Path:
+    """The backend directory for this Python: ``python/`` with the backend, its utilities and an executable stub.
+
+    Made once in ``cache`` and moved into place whole, so that two processes at once do no harm. Copies, not links: the
+    cache outlives a virtual environment. Raises ConfigError.
+    """
+    wheel = _wheel()
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stub = wheel / "python_backend_stubs" / python / "triton_python_backend_stub"
+    if not stub.is_file():
+        raise ConfigError(f"the embedded Triton has no stub for Python {python}", hint="use Python 3.11 to 3.13")
+    target = cache / f"triton-backends-{version('nvidia-pytriton')}-py{python}"
+    if not target.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".triton-backends-", dir=cache))
+        try:
+            backend = unfinished / "backends" / "python"
+            backend.mkdir(parents=True)
+            for source in (*(wheel / "backends" / "python").glob("*.*"), stub):
+                shutil.copyfile(source, backend / source.name)
+            (backend / stub.name).chmod(0o755)
+            with contextlib.suppress(OSError):  # another process was faster
+                (unfinished / "backends").rename(target)
+        finally:
+            shutil.rmtree(unfinished)
+    return target
+
+
+def libpython_folder() -> Path | None:
+    """The folder of the shared library that the stub is linked with; None when the wheel brings it.
+
+    This interpreter's own library folder comes before the system's: the standard library must fit the library.
+    Raises ConfigError when there is none.
+    """
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stub = _wheel() / "python_backend_stubs" / python / "triton_python_backend_stub"
+    found = re.search(rb"\0(libpython[\w.-]+\.so[\w.]*)\0", stub.read_bytes())
+    name = found[1].decode() if found is not None else f"libpython{python}.so.1.0"
+    if (_libraries() / name).exists():
+        return None
+    folders = [
+        str(sysconfig.get_config_var("LIBDIR") or ""),
+        f"{sys.base_prefix}/lib",
+        f"{sysconfig.get_config_var('LIBDIR')}/{sysconfig.get_config_var('MULTIARCH')}",
+    ]
+    for folder in folders:
+        if folder and Path(folder, name).exists():
+            return Path(folder)
+    for line in _ldconfig():
+        if line.strip().startswith(name + " ") and "=>" in line:
+            return Path(line.split("=>")[1].strip()).parent
+    raise ConfigError(
+        f"{name} is not installed: the embedded Triton needs Python's shared library",
+        hint=f"apt install libpython{python}",
+    )
+
+
+def _ldconfig() -> list[str]:
+    """What the loader knows; Debian keeps ldconfig out of an ordinary user's PATH."""
+    for command in ("/sbin/ldconfig", "/usr/sbin/ldconfig", "ldconfig"):
+        with contextlib.suppress(OSError):
+            return subprocess.run([command, "-p"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return []
+
+
+def _environment(temporary: Path) -> dict[str, str]:
+    """What the server and the stub need, and no variable of ours besides: they hold passwords."""
+    own = libpython_folder()
+    return {
+        "PATH": f"{_python_for_stub(temporary / 'python')}:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": str(temporary),
+        "TMPDIR": str(temporary),
+        "LD_LIBRARY_PATH": ":".join(str(folder) for folder in (_libraries(), own) if folder is not None),
+        "CUDA_VISIBLE_DEVICES": "",  # this server is the one for the CPU
+    }
+
+
+def _python_for_stub(folder: Path) -> Path:
+    """A folder whose ``python3`` makes the stub find our packages; to be the first in PATH.
+
+    The stub runs Python in isolated mode: PYTHONHOME and PYTHONPATH are ignored, but it still looks for ``python3`` in
+    PATH and for ``pyvenv.cfg`` beside it (library reference, "The initialization of the sys.path module search path").
+    So we make it a virtual environment whose one ``.pth`` file names the folders that we import from ourselves.
+    """
+    interpreter = Path(sys.executable).resolve()
+    (folder / "bin").mkdir(parents=True, exist_ok=True)
+    (folder / "pyvenv.cfg").write_text(f"home = {interpreter.parent}\n")
+    for name in ("python3", "python"):
+        (folder / "bin" / name).unlink(missing_ok=True)
+        (folder / "bin" / name).symlink_to(interpreter)
+    packages = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    own = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
+    (packages / "nlsql.pth").write_text("".join(f"{entry}\n" for entry in own))
+    return folder / "bin"
+
+
+def _wheel() -> Path:
+    """The wheel's ``tritonserver`` folder, found without running its code. Raises ConfigError."""
+    spec = importlib.util.find_spec("pytriton")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError(
+            "the embedded Triton is not installed", hint="pip install 'nlsql-gateway[embedded]' brings it"
+        )
+    return Path(spec.submodule_search_locations[0]) / "tritonserver"
+
+
+def _libraries() -> Path:
+    return _wheel().parent.parent / "nvidia_pytriton.libs"
+
+
+def _advice(words: str) -> str:
+    """A hint for the faults that the person at the terminal can mend."""
+    if "libgomp" in words:
+        return "apt install libgomp1"
+    if "bad_alloc" in words or "out of memory" in words.lower():
+        return "not enough memory: lower context or slots in the model's config.pbtxt"
+    return "the server's log names the reason"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free for a server
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
