@@ -15,6 +15,7 @@ from typing import Any, Final
 import asyncpg
 
 from nlsql_gateway.config import Upstream
+from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.server.catalog_reading import Picture, read
 from nlsql_gateway.server.probe import Role, probe
 from nlsql_gateway.server.service_login import STATEMENT_TIMEOUT, connect_arguments, translated
@@ -111,7 +112,11 @@ class UpstreamDatabase:
             transaction = connection.transaction(readonly=True)
             await transaction.start()
             try:
-                await connection.fetch(f"EXPLAIN (COSTS OFF) {sql}")  # the extended protocol: one statement, no more
+                # Extended protocol: one statement, no more.
+                prepared = await connection.prepare(f"EXPLAIN (COSTS OFF) {sql}")
+                if prepared.get_parameters():
+                    raise UpstreamError("there is no parameter $1", sqlstate="42P02")
+                await prepared.fetch()
             finally:
                 if not connection.is_closed():
                     await transaction.rollback()

@@ -71,4 +71,5 @@ def translated(error: Exception, upstream: Upstream) -> UpstreamError:
         case ssl.SSLError():
             return UpstreamError(f"TLS with the upstream at {where} failed: {error.reason or error}")
         case _:
-            return UpstreamError(f"the upstream at {where} cannot be reached: {error}")
+            reason = str(error).partition("\n")[0]  # asyncpg adds hints for its own callers
+            return UpstreamError(f"the upstream at {where} cannot be reached: {reason}")
