@@ -55,7 +55,7 @@ def _missing(select: Node, read: Read, others: Sequence[Read | None]) -> list[st
     grouped = {column(_fields(item, select)) for item in select["groupClause"]}
     if not grouped.issuperset(read.access.relation.primary_key):
         return []
-    clauses = {clause: select[clause] for clause in ("targetList", "havingClause", "sortClause") if clause in select}
+    clauses: Node = {key: select[key] for key in ("targetList", "havingClause", "sortClause") if key in select}
     used = {column(use.fields) for use in survey(clauses).columns}
     wanted = read.access.names if "*" in used else used & read.access.names
     return [

@@ -13,12 +13,17 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from nlsql_gateway.policy.case import Case, Read
-from nlsql_gateway.policy.decision import Deny, Reason
+from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.grouping import additions
+from nlsql_gateway.policy.literals import string
+from nlsql_gateway.policy.settings import readable_names
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import COMMENTS, TokenCode, scan
 from nlsql_gateway.sql.quoting import identifier
-from nlsql_gateway.sql.survey import ColumnUse
+from nlsql_gateway.sql.survey import ColumnUse, FunctionUse, constant
+
+_OPENS = frozenset({ord("("), ord("[")})
+_CLOSES = frozenset({ord(")"), ord("]")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +36,13 @@ class Splice:
 
 def rewrite(case: Case) -> Case | Deny:
     restricted = case.restricted
-    if not restricted:
+    guarded = [use for use in case.survey.functions if _unknown_setting(use)]
+    if not restricted and not guarded:
         return case
     splicer = _Splicer(case)
     splices = [splicer.relation(read) for read in restricted]
+    for call in guarded:
+        splices += splicer.guard(call)
     for use in case.survey.columns:
         if len(use.fields) > 2:
             shortened = _shortened(case, use, restricted, splicer)
@@ -45,6 +53,8 @@ def rewrite(case: Case) -> Case | Deny:
         at = addition.location - case.statement.origin
         splices.append(Splice(at, at, addition.text))
     applied = dict.fromkeys(chain.from_iterable(read.access.applied for read in restricted if read.access))
+    if guarded:
+        applied[Applied("setting", "current_setting", "names that may be told")] = None
     return replace(case, sql=spliced(case.statement.text, splices), applied=(*case.applied, *applied))
 
 
@@ -56,6 +66,10 @@ def spliced(text: str, splices: Sequence[Splice]) -> str:
         parts += [source[at : splice.start], splice.text.encode()]
         at = splice.end
     return b"".join([*parts, source[at:]]).decode()
+
+
+def _unknown_setting(use: FunctionUse) -> bool:
+    return use.name == "current_setting" and constant(use.arguments[0]) is None
 
 
 def _shortened(case: Case, use: ColumnUse, restricted: Sequence[Read], splicer: _Splicer) -> list[Splice] | Deny:
@@ -110,6 +124,26 @@ class _Splicer:
         first = self.at[use.location - self.origin]
         table = self._names(first, len(use.fields) - 2) + 2
         return Splice(self.tokens[first].start, self.tokens[table].start, "")
+
+    def guard(self, use: FunctionUse) -> list[Splice]:
+        """``current_setting(name)`` whose name only the server knows, such as $1: NULL for a name that is not told.
+
+        OFFSET 0 has the name computed once, so that what is compared is what is used.
+        """
+        opening = self._names(self.at[use.location - self.origin], 2 if use.schema else 1) + 1
+        closing, depth = opening, 0
+        while True:
+            code = self._code(closing)
+            depth += (code in _OPENS) - (code in _CLOSES)
+            if depth == 0 or (depth == 1 and code == ord(",")):
+                break
+            closing += 1
+        names = string("{" + ",".join(readable_names(self.case.policy)) + "}")
+        start, end = self.tokens[opening].end, self.tokens[closing].start
+        return [
+            Splice(start, start, "(SELECT s FROM (SELECT ("),
+            Splice(end, end, f")::text OFFSET 0) AS x(s) WHERE pg_catalog.lower(s) = ANY ({names}::text[]))"),
+        ]
 
     def _copy(self, first: int, last: int, query: str) -> Splice:
         columns = "*"

@@ -1,0 +1,78 @@
+"""fixtures/rewrites.yaml: a statement and exactly what is sent in its place."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from nlsql_gateway.policy import Allow, Deny, Reason, decide, load
+from nlsql_gateway.policy.literals import string
+from nlsql_gateway.policy.settings import readable_names
+from nlsql_gateway.sql import Batch, classify
+from tests.policy.company import FIXTURES, catalog, policy
+
+REWRITES: list[dict[str, str]] = yaml.safe_load((FIXTURES / "rewrites.yaml").read_text())
+
+_CUSTOMERS = (
+    "(SELECT customers.id, customers.name, customers.email, NULL::text AS ssn, customers.salary, customers.region,"
+    " customers.tenant_id FROM {only}public.customers WHERE (customers.region = 'EU'::text) OFFSET 0)"
+)
+_STAFF = (
+    "(SELECT staff.id, staff.name, (CASE WHEN staff.phone IS NOT NULL THEN CASE WHEN"
+    " pg_catalog.length(staff.phone::text) > 2 THEN '***'::text || pg_catalog.right(staff.phone::text, 2) ELSE '***'::text END END)::character varying(20)"
+    " AS phone, pg_catalog.date_trunc('year', staff.hired)::date AS hired FROM public.staff)"
+)
+
+
+def filled(text: str) -> str:
+    settings = string("{" + ",".join(readable_names(policy())) + "}")
+    for name, value in {
+        "<customers>": _CUSTOMERS.format(only=""),
+        "<only customers>": _CUSTOMERS.format(only="ONLY "),
+        "<staff>": _STAFF,
+        "<settings>": settings,
+    }.items():
+        text = text.replace(name, value)
+    return text
+
+
+@pytest.mark.parametrize("rewrite", REWRITES, ids=lambda rewrite: str(rewrite["sql"]))
+def test_text(rewrite: dict[str, str]) -> None:
+    batch = classify(rewrite["sql"])
+    assert isinstance(batch, Batch)
+    decision = decide(batch.statements[0], policy().principal("eva"), catalog(), policy())
+    assert isinstance(decision, Allow), decision
+    assert decision.sql == filled(rewrite["gives"])
+
+
+def test_in_a_batch_other_bytes_stay() -> None:
+    text = "/* é */ SELECT 1 ;; -- x\n TABLE customers /* y */; SELECT 'ü'"
+    batch = classify(text)
+    assert isinstance(batch, Batch)
+    decision = decide(batch.statements[1], policy().principal("eva"), catalog(), policy())
+    assert isinstance(decision, Allow)
+    assert batch.replace({1: decision.sql}) == filled(
+        "/* é */ SELECT 1 ;; -- x\n SELECT * FROM <customers> AS customers /* y */; SELECT 'ü'"
+    )
+
+
+def test_two_tables_of_one_name_need_aliases_where_the_schema_tells_them_apart() -> None:
+    both = load(
+        """
+version: 1
+name: both
+users: {x: {roles: r}}
+roles:
+  r:
+    read: ["public.customers", "s2.customers"]
+    masks: [{columns: public.customers.ssn, with: "null"}]
+""",
+        "both.yaml",
+    )
+    sql = "SELECT public.customers.id, s2.customers.id FROM public.customers, s2.customers"
+    batch = classify(sql)
+    assert isinstance(batch, Batch)
+    decision = decide(batch.statements[0], both.principal("x"), catalog(), both)
+    assert isinstance(decision, Deny)
+    assert decision.reason is Reason.CONSTRUCT
+    assert "aliases" in decision.hint
