@@ -18,9 +18,10 @@ _CUSTOMERS = (
     " customers.tenant_id FROM {only}public.customers WHERE (customers.region = 'EU'::text) OFFSET 0)"
 )
 _STAFF = (
-    "(SELECT staff.id, staff.name, (CASE WHEN staff.phone IS NOT NULL THEN CASE WHEN"
-    " pg_catalog.length(staff.phone::text) > 2 THEN '***'::text || pg_catalog.right(staff.phone::text, 2) ELSE '***'::text END END)::character varying(20)"
-    " AS phone, pg_catalog.date_trunc('year', staff.hired)::date AS hired FROM public.staff)"
+    "(SELECT staff.id, staff.name, (CASE WHEN staff.phone IS NOT NULL THEN"
+    " CASE WHEN pg_catalog.length(staff.phone::text) > 2 THEN"
+    " '***'::text || pg_catalog.right(staff.phone::text, 2) ELSE '***'::text END END)::character varying(20) AS phone,"
+    " pg_catalog.date_trunc('year', staff.hired)::date AS hired FROM public.staff)"
 )
 
 
