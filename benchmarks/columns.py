@@ -175,22 +175,22 @@ def gateway(folder: Path, upstream: EmbeddedPostgres, max_connections: int) -> I
         "log": {"level": "warning"},
     }
     (home / "gateway.yaml").write_text(yaml.safe_dump(settings))
-    program = Path(sys.executable).with_name("nlsql-gateway")
     with (home / "log").open("wb") as log:
         process = child.spawn(
-            [program, "serve", "--config", home / "gateway.yaml"],
+            [sys.executable, "-m", "nlsql_gateway", "serve", "--config", home / "gateway.yaml"],
             death_signal=signal.SIGKILL,
             stdout=subprocess.PIPE,
             stderr=log,
         )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         line = process.stdout.readline().decode().split()  # it prints one line, or ends
         if len(line) != 3 or line[0] != "ready":
             raise BenchmarkError(f"nlsql-gateway did not start: {(home / 'log').read_text().strip()[-2000:]}")
         yield Column("gateway", int(line[2]), process.pid)
     finally:
         child.end(process, signal.SIGTERM, patience=20)
+        process.stdout.close()
 
 
 def version(name: str) -> str:

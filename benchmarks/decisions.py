@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import time
 from pathlib import Path
 
+from benchmarks.columns import DATABASE, HOST, USER
+from nlsql_gateway.config import Upstream
 from nlsql_gateway.policy import Policy, Principal, decide
+from nlsql_gateway.server.postgres import Databases
 from nlsql_gateway.sql import Batch, Catalog, classify
 
 STATEMENTS = tuple(Path(__file__).with_suffix(".sql").read_text().rstrip().removesuffix(";").split(";\n"))
 "A dozen: what pgbench, a person, a dashboard and a driver send."
 
 _REPEATS = 30
+
+
+def catalog(port: int) -> Catalog:
+    """The benchmark's database, read as the gateway reads it."""
+
+    async def read() -> Catalog:
+        databases = Databases(Upstream(host=HOST, port=port, user=USER, sslmode="disable"), None)
+        try:
+            return await databases.get(DATABASE).refresh()
+        finally:
+            await databases.aclose()
+
+    return asyncio.run(read())
 
 
 def decide_us(catalog: Catalog, policy: Policy) -> dict[str, float]:

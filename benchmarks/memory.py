@@ -24,10 +24,11 @@ def peak_kb(pid: int) -> int:
     return _sum(pid, "VmHWM")
 
 
-def reset_peak(pid: int) -> None:
-    """Begin a new VmHWM. Needs the right to write clear_refs: our own children, or root."""
+def reset_peak(pid: int) -> int:
+    """Begin a new VmHWM; what is resident now. Needs the right to write clear_refs: our own children, or root."""
     for process in _family(pid):
         Path(f"/proc/{process}/clear_refs").write_text("5")
+    return resident_kb(pid)
 
 
 def idle_kb(column: Column, clients: int) -> float:

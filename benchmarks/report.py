@@ -32,7 +32,10 @@ class Results:
     "Seconds."
     peak_kb: dict[str, int] = field(default_factory=dict)
     "Column -> the most memory that its process held while the gigabyte went through."
-    idle_kb: dict[str, float] = field(default_factory=dict)
+    growth_kb: dict[str, int] = field(default_factory=dict)
+    "Column -> how much of it was not there before."
+    idle_kb: float | None = None
+    "The gateway's, for each client."
     decide_us: dict[str, float] = field(default_factory=dict)
 
     def as_json(self, host: str, now: datetime) -> dict[str, Any]:
@@ -51,8 +54,9 @@ class Results:
         found["stream_rows"] = {kind: _medians(columns, 3) for kind, columns in self.stream_rows.items()}
         found["stream_gb"] = _medians(self.stream_gb, 2)
         found["peak_kb"] = self.peak_kb
-        if "gateway" in self.idle_kb:
-            found["idle_kb_per_client"] = round(self.idle_kb["gateway"], 1)
+        found["growth_kb"] = self.growth_kb
+        if self.idle_kb is not None:
+            found["idle_kb_per_client"] = round(self.idle_kb, 1)
         if self.decide_us:
             found["decide_us"] = {name: round(value, 1) for name, value in self.decide_us.items()}
         return found
@@ -101,6 +105,7 @@ def table(found: Mapping[str, Any]) -> str:
         lines.append(_row(f"10^6 rows {kind}, s", columns, "{:.2f}"))
     lines.append(_row("1 GB, s", found["stream_gb"], "{:.1f}"))
     lines.append(_row("  peak memory, kB", found["peak_kb"], "{:,.0f}"))
+    lines.append(_row("  grown by, kB", found["growth_kb"], "{:,.0f}"))
     if "added_latency_us" in found:
         added = found["added_latency_us"]
         lines.append(f"added latency, one client, simple: p50 {added['p50']} us, p99 {added['p99']} us")

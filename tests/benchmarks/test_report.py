@@ -18,7 +18,8 @@ def _results() -> report.Results:
         stream_rows={"text": {"direct": [0.5], "gateway": [0.75]}, "binary": {"direct": [1.0], "gateway": [1.1111]}},
         stream_gb={"direct": [2.0], "gateway": [4.0]},
         peak_kb={"gateway": 50_000},
-        idle_kb={"gateway": 61.26},
+        growth_kb={"gateway": 800},
+        idle_kb=61.26,
         decide_us={"hit": 3.14159},
     )
 
@@ -32,6 +33,7 @@ def test_has_the_contracts_shape() -> None:
         "stream_rows": {"text": {"direct": 0.5, "gateway": 0.75}, "binary": {"direct": 1.0, "gateway": 1.111}},
         "stream_gb": {"direct": 2.0, "gateway": 4.0},
         "peak_kb": {"gateway": 50_000},
+        "growth_kb": {"gateway": 800},
         "idle_kb_per_client": 61.3,
         "decide_us": {"hit": 3.1},
     }

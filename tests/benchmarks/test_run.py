@@ -19,7 +19,7 @@ NAMES = tuple(name for name in columns.NAMES if name in ("direct", "gateway") or
 
 
 def test_measures_every_figure_of_every_column() -> None:
-    plan = Plan(rounds=1, seconds=1, names=NAMES, modes=("prepared",), clients=(2,), scale=1, idle_clients=5)
+    plan = Plan(rounds=1, seconds=1, names=NAMES, modes=("prepared",), clients=(2,), scale=1, idle_clients=50)
     found = run(plan, Progress())
     assert set(found["pgbench"]["prepared"]["2"]) == set(NAMES)
     assert all(rate > 0 for rate in found["pgbench"]["prepared"]["2"].values())
@@ -28,6 +28,7 @@ def test_measures_every_figure_of_every_column() -> None:
         assert set(found["stream_rows"][kind]) == set(NAMES)
     assert set(found["stream_gb"]) == set(NAMES)
     assert set(found["peak_kb"]) == set(NAMES) - {"direct", "pgpool"}
+    assert found["growth_kb"]["gateway"] < 32 * 1024
     assert found["idle_kb_per_client"] > 0
     assert all(value > 0 for value in found["decide_us"].values())
 
