@@ -67,6 +67,8 @@ class FileSink:
         "The file may be longer than ``_size``: a failed append could not be taken back."
         self._seq, self._prev, self._size = 0, GENESIS, 0
         "The last record's number and hash, and the bytes of the log up to its end."
+        self._kept = b""
+        "What the head file holds. A start that cannot write down what it found wrong leaves it: it is the evidence."
         self._log = self._head = -1
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -133,9 +135,11 @@ class FileSink:
             raise OSError("no space left for a whole record")
         if self._fsync:
             os.fdatasync(self._log)
-        os.pwrite(self._head, Head(self._seq + 1, digest).line(), 0)
+        head = Head(self._seq + 1, digest).line()
+        os.pwrite(self._head, head, 0)
         if self._fsync:
             os.fdatasync(self._head)
+        self._kept = head
         self._torn = False
 
     def _take_back(self) -> None:
@@ -144,7 +148,7 @@ class FileSink:
             with suppress(OSError):  # then the next append tries again
                 os.ftruncate(self._log, self._size)
                 self._torn = False
-                os.pwrite(self._head, Head(self._seq, self._prev).line(), 0)
+                os.pwrite(self._head, self._kept, 0)
 
     def _continue(self, clock: Callable[[], datetime]) -> None:
         """Find the end of the log and of the chain; move a torn last line aside; write down what was found wrong."""
@@ -154,10 +158,12 @@ class FileSink:
         if last is not None:
             record = self._unsealed(last)
             self._seq, self._prev, before = record["seq"], record["hash"], record["prev"]
-        verdict, lost = self._compare(Head.parse(os.pread(self._head, HEAD_SIZE + 1, 0)), size, before)
+        self._kept = os.pread(self._head, HEAD_SIZE + 1, 0)
+        verdict, lost = self._compare(Head.parse(self._kept), size, before)
         torn_file = self._move_torn(size) if size > self._size else ""
-        os.pwrite(self._head, Head(self._seq, self._prev).line(), 0)
-        os.ftruncate(self._head, HEAD_SIZE)
+        if verdict == "whole":
+            self._kept = Head(self._seq, self._prev).line()
+            os.pwrite(self._head, self._kept, 0)
         if torn_file or verdict != "whole":
             self._append(
                 RepairedRecord(
@@ -169,6 +175,7 @@ class FileSink:
                     lost=lost,
                 )
             )
+        os.ftruncate(self._head, HEAD_SIZE)  # a damaged one may have been longer
 
     def _unsealed(self, line: bytes) -> dict[str, Any]:
         try:
@@ -187,8 +194,19 @@ class FileSink:
             return ("whole", 0) if size == 0 else ("missing", None)
         if head.seq > self._seq:
             return "ahead", head.seq - self._seq
-        known = {self._seq: self._prev, self._seq - 1: before or GENESIS}
-        return ("whole", 0) if known.get(head.seq, head.hash) == head.hash else ("differs", None)
+        known = {0: GENESIS, self._seq: self._prev, self._seq - 1: before or GENESIS}
+        found = known[head.seq] if head.seq in known else self._hash_of(head.seq)
+        return ("whole", 0) if found == head.hash else ("differs", None)
+
+    def _hash_of(self, seq: int) -> str:
+        """Of the record ``seq``, looked for from the log's start: a power cut left the head far behind, or somebody
+        wrote the log anew and longer. Empty: not found."""
+        with self._path.open("rb") as log, suppress(ValueError):
+            while line := log.readline(MAX_RECORD + 1):
+                record = unseal(line.removesuffix(b"\n"))
+                if record["seq"] == seq:
+                    return str(record["hash"])
+        return ""
 
     def _move_torn(self, size: int) -> str:
         """Move what stands after the last whole line to a side file; its name."""

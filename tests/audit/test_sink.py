@@ -209,6 +209,39 @@ def test_a_crash_between_append_and_head_is_no_loss(tmp_path: Path) -> None:
     assert whole.records == 6
 
 
+def test_a_head_far_behind_is_no_loss(tmp_path: Path) -> None:
+    """A power cut: the disk has the log's records and an old head."""
+    path = write_log(tmp_path / "audit.jsonl")
+    before = head_path(path).read_bytes()
+    write_log(path)
+    head_path(path).write_bytes(before)
+    write_log(path, OUTCOME)
+    assert isinstance(whole := verify(path), Whole)
+    assert whole.records == 9
+
+
+@pytest.mark.parametrize("length", [4, 5, 6])
+def test_a_log_written_anew_stays_known_after_a_restart(tmp_path: Path, length: int) -> None:
+    """The head is left alone by who does not know of it, however long the other log is."""
+    path = write_log(tmp_path / "audit.jsonl")
+    other = write_log(tmp_path / "other.jsonl", *[replace(DECISION, user="eve")] * length)
+    path.write_bytes(other.read_bytes())
+    write_log(path, OUTCOME)
+    assert isinstance(broken := verify(path), Broken)
+    assert (broken.line, broken.id) == (length + 1, f"repaired-{length + 1}")
+
+
+def test_a_start_that_cannot_write_down_a_loss_keeps_the_evidence(tmp_path: Path) -> None:
+    path = write_log(tmp_path / "audit.jsonl")
+    head = head_path(path).read_bytes()
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    with file_size_limit(path.stat().st_size + 10), pytest.raises(AuditError):
+        opened(path)
+    assert head_path(path).read_bytes() == head
+    opened(path).close()
+    assert last(path, 1)[0]["lost"] == 2
+
+
 @pytest.mark.parametrize("removed", [1, 3, 4])
 def test_records_removed_at_the_end_stay_known_after_a_restart(tmp_path: Path, removed: int) -> None:
     path = write_log(tmp_path / "audit.jsonl")
