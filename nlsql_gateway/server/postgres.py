@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
 
 from nlsql_gateway.config import Upstream
+from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.server.catalog_reading import Picture, read
 from nlsql_gateway.server.probe import Role, probe
@@ -35,18 +36,24 @@ _CLOSING = 5.0
 class Databases:
     """All upstream databases that clients named, each with its connections. Bound to one event loop."""
 
-    def __init__(self, upstream: Upstream, password: str | None, search_path: str | None = None) -> None:
-        """``search_path``: as the policy pins it; None leaves the role's own."""
+    def __init__(
+        self,
+        upstream: Upstream,
+        password: str | None,
+        search_path: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``search_path``: as the policy pins it; None leaves the role's own. Raises ConfigError for a certificate."""
         self._upstream = upstream
-        self._password = password
-        self._search_path = search_path
+        self._arguments = connect_arguments(upstream, password, search_path)
+        self._monotonic = monotonic
         self._databases: dict[str, UpstreamDatabase] = {}
 
     def get(self, name: str) -> UpstreamDatabase:
         """The database ``name``; nothing is connected yet."""
         database = self._databases.get(name)
         if database is None:
-            database = UpstreamDatabase(self._upstream, self._password, name, self._search_path)
+            database = UpstreamDatabase(self._upstream, {**self._arguments, "database": name}, self._monotonic)
             self._databases[name] = database
         return database
 
@@ -59,25 +66,20 @@ class Databases:
 class UpstreamDatabase:
     """One database behind us; what ``admission.Database`` asks for."""
 
-    def __init__(
-        self,
-        upstream: Upstream,
-        password: str | None,
-        name: str,
-        search_path: str | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, upstream: Upstream, arguments: Mapping[str, Any], monotonic: Callable[[], float]) -> None:
+        """``arguments``: asyncpg's, the database among them. ``Databases.get`` makes these."""
         self._upstream = upstream
-        self._name = name
+        self._arguments = arguments
         self._monotonic = monotonic
-        self._arguments = connect_arguments(upstream, password, name, search_path)
         self._opening = asyncio.Lock()
         self._pool: asyncpg.Pool | None = None
         self._reading = asyncio.Lock()
         self._begun = 0
         "How many readings have begun."
-        self._newest = 0
-        "The number of the reading that ``_picture`` came from."
+        self._ended = 0
+        "The number of the newest reading that ended, with a picture or a failure."
+        self._failure: UpstreamError | None = None
+        "Of that reading."
         self._picture: Picture | None = None
         self._read_at = 0.0
 
@@ -90,18 +92,32 @@ class UpstreamDatabase:
     async def refresh(self) -> Catalog:
         """Read the picture again; the same object as before when nothing changed. Raises UpstreamError.
 
-        Callers that wait together share one reading, but nobody gets one that began before the call: what was
-        created before it is in the picture.
+        Callers that wait together share one reading, its failure too: behind a host that does not answer nobody waits
+        for more than two. Nobody gets one that began before the call: what was created before it is in the picture.
         """
         begun = self._begun
         async with self._reading:
-            if self._picture is None or self._newest <= begun:
-                async with self._connection() as connection:
-                    self._begun += 1
-                    number, started = self._begun, self._monotonic()
-                    self._picture = await read(connection, self._picture)
-                    self._newest, self._read_at = number, started
+            if self._ended <= begun:
+                await self._read()
+            if self._failure is not None:
+                failure = self._failure
+                raise UpstreamError(failure.message, hint=failure.hint, sqlstate=failure.sqlstate) from failure
+            assert self._picture is not None
             return self._picture.catalog
+
+    async def _read(self) -> None:
+        """One reading, into ``_picture`` or ``_failure``. When it is cancelled it has not been: the next caller reads."""
+        self._begun += 1
+        number = self._begun
+        try:
+            async with self._connection() as connection:
+                started = self._monotonic()
+                self._picture = await read(connection, self._picture)
+        except UpstreamError as failure:
+            self._failure = failure
+        else:
+            self._failure, self._read_at = None, started
+        self._ended = number
 
     async def explain(self, sql: str) -> None:
         """Let the server plan the one statement ``sql``, in a read-only transaction that is rolled back.

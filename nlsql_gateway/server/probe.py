@@ -44,7 +44,7 @@ _WORDS: Final = ("is a superuser", "bypasses row security", "may replicate", "ma
 async def probe(upstream: Upstream, password: str | None, database: str) -> Role:
     """Log in as the service role and look at it. Raises UpstreamError when that is not possible."""
     try:
-        connection = await asyncpg.connect(**connect_arguments(upstream, password, database, None))
+        connection = await asyncpg.connect(database=database, **connect_arguments(upstream, password, None))
         try:
             version = await connection.fetchval("SELECT current_setting('server_version')", timeout=10)
             roles = await connection.fetch(_POWERS, timeout=10)

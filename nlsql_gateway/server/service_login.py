@@ -8,16 +8,17 @@ from typing import Any, Final
 import asyncpg
 
 from nlsql_gateway.config import Upstream
-from nlsql_gateway.errors import UpstreamError
+from nlsql_gateway.errors import ConfigError, UpstreamError
 
 STATEMENT_TIMEOUT: Final = 10.0
 """Seconds, kept by the server."""
 
 
-def connect_arguments(
-    upstream: Upstream, password: str | None, database: str, search_path: str | None
-) -> dict[str, Any]:
-    """For asyncpg. All are given, so that it looks for none in the environment or in ~/.pgpass."""
+def connect_arguments(upstream: Upstream, password: str | None, search_path: str | None) -> dict[str, Any]:
+    """For asyncpg, the database excepted. All are given: it looks for none in the environment or in ~/.pgpass.
+
+    Raises ConfigError when the root certificate cannot be read.
+    """
     settings = {
         "application_name": "nlsql-gateway",
         "default_transaction_read_only": "on",
@@ -30,7 +31,6 @@ def connect_arguments(
         "port": upstream.port,
         "user": upstream.user,
         "password": password or "",
-        "database": database,
         "ssl": _ssl(upstream),
         "timeout": upstream.connect_timeout,
         "statement_cache_size": 0,  # a pooler behind us may hand each transaction another server connection
@@ -45,7 +45,12 @@ def _ssl(upstream: Upstream) -> ssl.SSLContext | str | bool:
         return False
     if upstream.sslmode == "prefer":
         return "prefer"
-    context = ssl.create_default_context(cafile=upstream.root_certificate)
+    try:
+        context = ssl.create_default_context(cafile=upstream.root_certificate)
+    except OSError as error:  # ssl.SSLError is one: a file that is no certificate
+        raise ConfigError(
+            f"upstream.root_certificate: {upstream.root_certificate}: {error.strerror or 'not a PEM certificate'}"
+        ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = upstream.sslmode == "verify-full"
     if upstream.sslmode == "require":

@@ -13,9 +13,10 @@ import pytest
 
 from nlsql_gateway.config import Upstream
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
-from nlsql_gateway.errors import UpstreamError
+from nlsql_gateway.errors import ConfigError, UpstreamError
 from nlsql_gateway.server.postgres import Databases, UpstreamDatabase, probe
 from nlsql_gateway.sql import Catalog, Column, ForeignKey
+from tests.server.tls_front import certificate, tls_front
 
 T = TypeVar("T")
 
@@ -202,7 +203,9 @@ def test_a_picture_becomes_old(upstream: Upstream) -> None:
 
     async def main() -> None:
         nonlocal now
-        database = UpstreamDatabase(upstream, PASSWORD, DATABASE, monotonic=lambda: now)
+        databases = Databases(upstream, PASSWORD, monotonic=lambda: now)
+        database = databases.get(DATABASE)
+        assert databases.get(DATABASE) is database
         try:
             assert database.catalog() is None
             catalog = await database.refresh()
@@ -212,7 +215,7 @@ def test_a_picture_becomes_old(upstream: Upstream) -> None:
             assert await database.refresh() is catalog
             assert database.catalog() is catalog
         finally:
-            await database.aclose()
+            await databases.aclose()
 
     asyncio.run(main())
 
@@ -365,6 +368,42 @@ def test_tls_that_is_asked_for_and_not_there(upstream: Upstream, sslmode: str) -
     with pytest.raises(UpstreamError) as caught:
         run(upstream.model_copy(update={"sslmode": sslmode}), lambda database: database.refresh())
     assert caught.value.sqlstate == "08006"
+
+
+@pytest.mark.parametrize(
+    ("sslmode", "host", "trusted", "reached"),
+    [
+        ("disable", "127.0.0.1", False, False),
+        ("prefer", "127.0.0.1", False, True),
+        ("require", "127.0.0.1", False, True),
+        ("verify-ca", "127.0.0.1", False, False),
+        ("verify-ca", "127.0.0.1", True, True),
+        ("verify-full", "127.0.0.1", True, False),  # the certificate is for localhost
+        ("verify-full", "localhost", False, False),
+        ("verify-full", "localhost", True, True),
+    ],
+)
+def test_tls(upstream: Upstream, tmp_path: Path, sslmode: str, host: str, *, trusted: bool, reached: bool) -> None:
+    made, key = certificate(tmp_path, "localhost")
+    with tls_front(upstream.host, upstream.port, made, key) as port:
+        update = {"host": host, "port": port, "sslmode": sslmode, "root_certificate": made if trusted else None}
+        behind = upstream.model_copy(update=update)
+        if reached:
+            assert run(behind, lambda database: database.refresh()).database == DATABASE
+        else:
+            with pytest.raises(UpstreamError) as caught:
+                run(behind, lambda database: database.refresh())
+            assert caught.value.sqlstate == "08006"
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_root_certificate_that_is_none(upstream: Upstream, tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "root.pem"
+    if content is not None:
+        path.write_text(content)
+    wrong = upstream.model_copy(update={"sslmode": "verify-full", "root_certificate": path})
+    with pytest.raises(ConfigError, match=r"upstream\.root_certificate: .*root\.pem: "):
+        Databases(wrong, PASSWORD)
 
 
 def test_a_lost_connection_is_replaced(upstream: Upstream, postgres: EmbeddedPostgres) -> None:
