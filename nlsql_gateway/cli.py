@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from nlsql_gateway import __version__, app
+from nlsql_gateway.config import client_password
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
 
 
@@ -89,7 +90,7 @@ def ask(question: str, config: Path, user: str, database: str, *, explain: bool,
 
     The password of USER is read from PGPASSWORD or asked for. The SQL and the model are printed on standard error.
     """
-    password = app.client_password()
+    password = client_password()
     if app.needs_password(config):
         password = click.prompt(f"Password for {user}", hide_input=True, err=True)
     reply = asyncio.run(app.ask(config, question, user=user, password=password, database=database, explain=explain))

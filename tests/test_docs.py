@@ -22,7 +22,9 @@ def settings_rows(model: type[BaseModel], prefix: str = "") -> list[str]:
     """One table row for each key: its name, its type, its default, its meaning."""
     rows = []
     for name, field in model.model_fields.items():
-        section = next((part for part in _parts(field.annotation) if isinstance(part, type) and issubclass(part, BaseModel)), None)
+        section = next(
+            (part for part in _parts(field.annotation) if isinstance(part, type) and issubclass(part, BaseModel)), None
+        )
         if section is not None:
             rows.extend(settings_rows(section, f"{prefix}{name}."))
             continue
@@ -50,7 +52,11 @@ def _type_name(annotation: Any) -> str:
             names.append(" \\| ".join(f"`{value}`" for value in get_args(part)))
         else:
             base = get_args(part)[0] if hasattr(part, "__metadata__") else part
-            names.append({"int": "integer", "str": "text", "float": "duration", "Path": "path", "bool": "yes or no"}[base.__name__])
+            names.append(
+                {"int": "integer", "str": "text", "float": "duration", "Path": "path", "bool": "yes or no"}[
+                    base.__name__
+                ]
+            )
     return " \\| ".join(names)
 
 
@@ -62,7 +68,9 @@ def test_every_setting_is_documented() -> None:
 
 def test_every_sqlstate_of_ours_is_documented() -> None:
     text = (ROOT / "docs" / "asking.md").read_text()
-    states = {c.default_sqlstate for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.AskError)}
+    states = {
+        c.default_sqlstate for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.AskError)
+    }
     assert states <= set(re.findall(r"`([0-9A-Z]{5})`", text))
 
 

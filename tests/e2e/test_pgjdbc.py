@@ -27,7 +27,9 @@ asked true true
 """
 
 
-@pytest.mark.skipif(not DRIVER.exists() or shutil.which("java") is None, reason="needs java and libpostgresql-jdbc-java")
+@pytest.mark.skipif(
+    not DRIVER.exists() or shutil.which("java") is None, reason="needs java and libpostgresql-jdbc-java"
+)
 @pytest.mark.parametrize("mode", ["extended", "simple", "extendedForPrepared"])
 def test_a_jdbc_tool_connects_browses_and_asks(gateway: RunningGateway, mode: str) -> None:
     url = f"jdbc:postgresql://127.0.0.1:{gateway.port}/{gateway.database}?preferQueryMode={mode}"

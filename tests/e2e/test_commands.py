@@ -1,0 +1,161 @@
+"""The commands against a running gateway: explain, ask, check, audit; and what they say when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from nlsql_gateway.embedded import retail
+from nlsql_gateway.embedded.postgres import EmbeddedPostgres
+from tests.e2e.conftest import POLICIES, SERVICE_PASSWORD, ScriptedModel, environment
+from tests.e2e.harness import COMMAND, PASSWORDS, RunningGateway
+from tests.e2e.harness import gateway as start_gateway
+
+
+def run(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=60, env=environment(**more)
+    )
+
+
+def explain(gateway: RunningGateway, text: str, user: str = "ada") -> dict[str, object]:
+    done = run("explain", text, "--as", user, "-d", gateway.database, "-c", gateway.config, "--format", "json")
+    assert done.stderr == ""
+    answer: dict[str, object] = json.loads(done.stdout)
+    assert done.returncode == (0 if answer["verdict"] == "allow" else 1)
+    return answer
+
+
+def test_explain_shows_the_decision_and_runs_nothing(gateway: RunningGateway, answering: ScriptedModel) -> None:
+    before = len(gateway.records())
+    allowed = explain(gateway, "SELECT email FROM customers")
+    assert allowed["verdict"] == "allow"
+    assert allowed["relations"] == ["public.customers"]
+    assert "public.customers" in str(allowed["sql"])
+    assert any(rule["rule"] == "mask" for rule in allowed["applied"])  # type: ignore[attr-defined]  # JSON
+    denied = explain(gateway, "SELECT salary FROM employees")
+    assert (denied["verdict"], denied["sqlstate"], denied["sql"]) == ("deny", "42501", None)
+    write = explain(gateway, "DELETE FROM orders")
+    assert (write["reason"], write["sqlstate"]) == ("write", "25006")
+    asked = explain(gateway, "-- ask: how many products are there")
+    assert (asked["question"], asked["verdict"]) == ("how many products are there", "allow")
+    assert len(gateway.records()) == before
+
+
+def test_ask_prints_rows_in_every_format(gateway: RunningGateway, answering: ScriptedModel, tmp_path: Path) -> None:
+    settings = gateway.config.read_text().replace("port: 0", f"port: {gateway.port}")
+    config = gateway.folder / "asking.yaml"
+    config.write_text(settings)
+    arguments = ("ask", "how many products", "--as", "ada", "-d", gateway.database, "-c", config)
+    secret = {"PGPASSWORD": PASSWORDS["ada"]}
+    table = run(*arguments, **secret)
+    assert table.returncode == 0, table.stderr
+    assert table.stdout.splitlines()[0] == "products"
+    assert table.stdout.splitlines()[-1] == "(1 row)"
+    assert "SQL: SELECT count(*)" in table.stderr
+    count = int(table.stdout.splitlines()[2])
+    assert run(*arguments, "--format", "csv", **secret).stdout == f"products\n{count}\n"
+    assert json.loads(run(*arguments, "--format", "json", **secret).stdout) == [{"products": count}]
+    shown = run(*arguments, "--explain", **secret)
+    assert "verdict" in shown.stdout
+    wrong = run(*arguments, PGPASSWORD="wrong")
+    assert wrong.returncode == 1
+    assert "password authentication failed" in wrong.stderr
+
+
+def test_check_tries_every_part(gateway: RunningGateway, retail_server: EmbeddedPostgres, tmp_path: Path) -> None:
+    done = run("check", "-d", gateway.database, "-c", gateway.config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for part in ("settings", "policy", "users", "certificate", "audit", "upstream", "model"):
+        assert f"ok    {part}" in done.stdout
+    superuser = tmp_path / "gateway.yaml"
+    superuser.write_text(gateway.config.read_text().replace("user: gateway", "user: postgres")
+                         .replace("users.txt", str(gateway.folder / "users.txt"))
+                         .replace("audit.jsonl", str(tmp_path / "audit.jsonl")))  # fmt: skip
+    done = run("check", "-d", gateway.database, "-c", superuser, UPSTREAM_PASSWORD=retail_server.password)
+    assert done.returncode == 1
+    assert "FAIL  upstream" in done.stdout
+    assert "superuser" in done.stdout
+    done = run("check", "-d", "no_such_database", "-c", gateway.config)
+    assert done.returncode == 1
+    assert "no_such_database" in done.stdout
+
+
+def test_the_audit_log_proves_itself(gateway: RunningGateway, tmp_path: Path) -> None:
+    gateway.psql("-c", "SELECT 'for the record'")
+    assert run("audit", "verify", gateway.audit).returncode == 0
+    tail = run("audit", "tail", "-n", 5, gateway.audit)
+    assert "for the record" in tail.stdout
+    copy = tmp_path / "audit.jsonl"
+    lines = gateway.audit.read_text().splitlines(keepends=True)
+    head = Path(f"{gateway.audit}.head").read_bytes()
+    Path(f"{copy}.head").write_bytes(head)
+    copy.write_text("".join(lines).replace("for the record", "for the recorD"))
+    broken = run("audit", "verify", copy)
+    assert broken.returncode == 1
+    assert broken.stdout.startswith("broken")
+    copy.write_text("".join(lines[:-1]))
+    assert run("audit", "verify", copy).returncode == 1
+    assert run("audit", "verify", tmp_path / "nothing").returncode == 2
+
+
+def test_decisions_stand_before_outcomes_with_who_and_from_where(gateway: RunningGateway) -> None:
+    with_name = gateway.conninfo(application_name="records")
+    assert gateway.psql("-At", "-c", "SELECT 7 AS seven", with_name).stdout == "7\n"
+    time.sleep(0.2)
+    records = gateway.records()
+    decision = next(record for record in reversed(records) if record.get("text") == "SELECT 7 AS seven")
+    outcome = next(record for record in records if record["kind"] == "outcome" and record["id"] == decision["id"])
+    assert records.index(decision) < records.index(outcome)
+    assert (decision["user"], decision["application_name"], decision["database"]) == ("ada", "records", "retail")
+    assert decision["address"].startswith("127.0.0.1:")
+    assert (decision["verdict"], decision["sql"]) == ("allow", "SELECT 7 AS seven")
+    assert (outcome["sqlstate"], outcome["rows"]) == ("00000", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("nonsense", "expected keys"),
+        ("listen: {prot: 1}\n", "listen.prot: not a known key"),
+        ("listen: [\n", "line"),
+        ("upstream: {user: g}\nauth: {method: trust}\npolicy: missing.yaml\n", "missing.yaml"),
+        ("upstream: {user: g}\nauth: {}\npolicy: p\n", "auth"),
+        ("upstream: {user: g, password_env: NOT_SET_HERE}\nauth: {method: trust}\npolicy: p.yaml\n", "NOT_SET_HERE"),
+    ],
+)
+def test_a_wrong_configuration_is_one_clear_line(tmp_path: Path, text: str, named: str) -> None:
+    (tmp_path / "gateway.yaml").write_text(text)
+    (tmp_path / "p.yaml").write_text("version: 1\nname: x\npass_through: true\n")
+    done = run("serve", "-c", tmp_path / "gateway.yaml")
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_commands_and_help() -> None:
+    assert run("--version").stdout.startswith("nlsql-gateway, version ")
+    assert run("serve", "-c", "/does/not/exist.yaml").returncode == 2
+    assert run("nonsense").returncode == 2
+    assert "Usage:" in run("audit", "--help").stdout
+
+
+def test_sigterm_ends_with_0_and_a_second_gateway_on_the_same_log_is_refused(
+    retail_server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    with start_gateway(
+        tmp_path, retail_server, database=retail.DATABASE, policy=POLICIES / "read-only.yaml", role=retail.ROLE,
+        password=SERVICE_PASSWORD,
+    ) as running:  # fmt: skip
+        second = run("serve", "-c", running.config)
+        assert second.returncode == 2
+        assert "audit" in second.stderr
+        assert running.psql("-Atc", "SELECT 1").stdout == "1\n"
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(20) == 0
+    assert run("audit", "verify", tmp_path / "audit.jsonl").returncode == 0
