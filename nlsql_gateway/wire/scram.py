@@ -216,17 +216,23 @@ def md5_password(user: str, password: str, salt: bytes) -> bytes:
 
 
 def saslprep(password: str) -> str:
-    """RFC 4013 as PostgreSQL applies it: a password that cannot be prepared is used as it is."""
-    mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in password if not stringprep.in_table_b1(c))
-    prepared = unicodedata.normalize("NFKC", mapped)
-    if not prepared or any(prohibited(c) for c in prepared for prohibited in _PROHIBITED):
+    """RFC 4013 as PostgreSQL applies it: a password that cannot be prepared is used as it is.
+
+    Like its pg_saslprep, and unlike the RFC, this looks for prohibited characters before the normalisation, not after.
+    """
+    mapped = "".join(
+        " " if stringprep.in_table_c12(c) else c  # U+200B is in both tables: a space
+        for c in password
+        if stringprep.in_table_c12(c) or not stringprep.in_table_b1(c)
+    )
+    if not mapped or any(prohibited(c) for c in mapped for prohibited in _PROHIBITED):
         return password
-    if any(stringprep.in_table_d1(c) for c in prepared) and (
-        any(stringprep.in_table_d2(c) for c in prepared)
-        or not (stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1]))
+    if any(stringprep.in_table_d1(c) for c in mapped) and (
+        any(stringprep.in_table_d2(c) for c in mapped)
+        or not (stringprep.in_table_d1(mapped[0]) and stringprep.in_table_d1(mapped[-1]))
     ):
         return password
-    return prepared
+    return unicodedata.normalize("NFKC", mapped)
 
 
 _PROHIBITED = (

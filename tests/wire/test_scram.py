@@ -275,6 +275,9 @@ PASSWORDS = (
     "\ue000 private",
     "👩‍🔬 not in Unicode 3.2",
     "\u0221 unassigned in Unicode 3.2",
+    "\ufa6d \ufe7d",  # what these become would be prohibited
+    "\ufb2a\u2189\u1d9c\u01de",
+    "zero\u200bwidth",  # a space and nothing, by two tables
     "x" * 900,
 )
 
