@@ -112,6 +112,15 @@ class EmbeddedTriton:
         """The server's process id; None when not running."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def last_words(self) -> str:
+        """The end of the server's log."""
+        return "\n".join(self._words)
+
     def start(self, *, timeout: float = 180.0) -> None:
         """Start the server and wait until every model has answered one canary question.
 
@@ -185,13 +194,13 @@ class EmbeddedTriton:
             while not probe(self.grpc_url, name, timeout=30.0):
                 if process.poll() is not None:
                     self._reader.join(timeout=5)
-                    words = "\n".join(self._words)
+                    words = self.last_words
                     if self._any_port and "failed to start GRPC service" in words and time.monotonic() < deadline:
                         self._process = None
                         return False
                     raise ModelUnavailable("Triton did not start", hint=_advice(words), detail=words)
                 if time.monotonic() > deadline:
-                    raise ModelUnavailable(f"the model {name} was not ready in time", detail="\n".join(self._words))
+                    raise ModelUnavailable(f"the model {name} was not ready in time", detail=self.last_words)
                 time.sleep(0.1)
         return True
 
