@@ -70,8 +70,11 @@ FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang"""
 
+# SHA-256, since a server in FIPS mode refuses md5(). convert_to its own encoding: the bytes as they are.
 SIGNATURE: Final = "SELECT " + ",\n".join(
-    f"""(SELECT pg_catalog.md5(pg_catalog.string_agg(q::text, E'\\n' ORDER BY q::text COLLATE "C")) FROM ({query}) q)"""
+    f"""(SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+        pg_catalog.string_agg(q::text, E'\\n' ORDER BY q::text COLLATE "C"), pg_catalog.getdatabaseencoding())), 'hex')
+    FROM ({query}) q)"""
     for query in (SERVER, RELATIONS, COLUMNS, CONSTRAINTS, PARENTS, FUNCTIONS)
 )
 """Not ``ROWS``: what ANALYZE estimates is no change."""

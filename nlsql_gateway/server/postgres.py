@@ -106,7 +106,7 @@ class UpstreamDatabase:
             return self._picture.catalog
 
     async def _read(self) -> None:
-        """One reading, into ``_picture`` or ``_failure``. When it is cancelled it has not been: the next caller reads."""
+        """One reading, into ``_picture`` or ``_failure``; cancelled, it counts for nothing and the next caller reads."""
         self._begun += 1
         number = self._begun
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -361,6 +362,18 @@ def test_a_server_that_says_nothing(upstream: Upstream) -> None:
         with pytest.raises(UpstreamError, match="did not answer in time") as caught:
             run(slow, lambda database: database.refresh())
     assert caught.value.sqlstate == "08006"
+
+
+def test_those_who_wait_share_a_failure_too(upstream: Upstream) -> None:
+    async def use(database: UpstreamDatabase) -> None:
+        outcomes = await asyncio.gather(*(database.refresh() for _ in range(30)), return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {UpstreamError}
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        slow = upstream.model_copy(update={"port": silent.getsockname()[1], "connect_timeout": 0.2})
+        start = time.monotonic()
+        run(slow, use)
+        assert time.monotonic() - start < 3.0  # one after the other: 6
 
 
 @pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
