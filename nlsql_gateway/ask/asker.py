@@ -64,20 +64,20 @@ class Asker:
             raise Unanswerable("there is no table here that you may read", hint="ask for access, or another database")
         try:
             async with asyncio.timeout(timeout):
-                return await self._answer(question, schema, check, monotonic() + timeout)
+                return await self._answer(question, schema, check, today, monotonic() + timeout)
         except TimeoutError as error:
             raise AskTimeout(
                 f"the question was not answered within {timeout:g} s",
                 hint="ask something simpler, or raise ask.deadline",
             ) from error
 
-    async def _answer(self, question: str, schema: Catalog, check: Check, end: float) -> Answer:
+    async def _answer(self, question: str, schema: Catalog, check: Check, today: date, end: float) -> Answer:
         budget = self._max_prompt_tokens - cost(question)
         relations = link(question, schema, budget, lambda relation: cost(describe(relation, schema)))
         failed: Attempt | None = None
         problem = Problem("the model gave no SQL")
         for attempt in range(1, self._repairs + 2):
-            prompt = write(self._family, question, relations, schema, failed=failed)
+            prompt = write(self._family, question, relations, schema, today=today, failed=failed)
             completion = await self._generator.generate(
                 prompt.text, Sampling(self._max_tokens, stop=prompt.stop), timeout=max(0.001, end - monotonic())
             )
@@ -93,12 +93,15 @@ class Asker:
             if isinstance(chosen, Chosen):
                 return _answered(chosen.sql, completion, attempt)
             problem = chosen.problem
-            if failed is not None and failed.sql == chosen.sql:
-                break  # it says the same again: decoding is greedy, so it would a third time
+            again = failed is not None and failed.sql == chosen.sql
             failed = Attempt(chosen.sql, _short(problem.message))
+            if mended.strange or again:
+                # What is not there at all is no error to mend: asked again, a small model answers something else. And
+                # one that repeats itself will do so a third time, for it decodes greedily.
+                break
         if problem.unknown:
             raise Unanswerable(
-                f"the question asks for something that is not among the tables you may see: {_short(problem.message)}",
+                f"the tables you may see do not answer this: {_short(problem.message)}",
                 hint=_names_hint(schema),
                 detail=_detail(failed),
             )

@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from nlsql_gateway.ask.joins import Graph, Key, graph, singulars, way
+from nlsql_gateway.ask.joins import Graph, Key, graph, way
 from nlsql_gateway.sql.catalog import Catalog, Relation
 
 K1, B = 1.2, 0.75
@@ -71,7 +71,16 @@ def rank(question: str, relations: Sequence[Relation]) -> list[Relation]:
 def words(text: str) -> list[str]:
     """The words of a text or a name, lower case and singular: ``orderItems`` and ``order_items`` -> order, item."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
-    return [min(singulars(word), key=len) for word in re.findall(r"[^\W_]+", spaced.lower())]
+    return [_singular(word) for word in re.findall(r"[^\W_]+", spaced.lower())]
+
+
+def _singular(word: str) -> str:
+    """English only, and roughly: both sides of a comparison go through it."""
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if word.endswith(("sses", "shes", "ches", "xes")):
+        return word[:-2]
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
 
 
 def _document(relation: Relation) -> Counter[str]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nlsql_gateway.ask.joins import Edge, Graph, Key, family, graph, singulars, way
+from nlsql_gateway.ask.linking import words
 from nlsql_gateway.ask.values import Problem
 from nlsql_gateway.errors import LimitError, StatementError
 from nlsql_gateway.sql.catalog import Catalog, Relation
@@ -32,6 +33,8 @@ class Mended:
     "The candidate's own text where nothing was mended."
     problem: Problem | None
     "The first name that is still not there."
+    strange: bool = False
+    "No name or comment of the schema speaks of what that name is a kind of: it is not a matter of spelling."
 
 
 def mend(sql: str, schema: Catalog) -> Mended:
@@ -47,7 +50,7 @@ def mend(sql: str, schema: Catalog) -> Mended:
             names = outline(sql, schema)
     except (StatementError, LimitError):
         return Mended(sql, None)
-    return Mended(sql, _problem(names, schema))
+    return _remaining(sql, names, schema)
 
 
 def _first(names: Outline, schema: Catalog, ways: Graph) -> Sequence[Edit]:
@@ -109,7 +112,8 @@ def move_owners(names: Outline, _: Catalog, __: Graph) -> Sequence[Edit]:
     """A column that another source of the query has, and only that one; or a bare one whose owners are equated."""
     for scope, use in _lost(names):
         own = [source for source in _seen(scope, use) if source.columns is not None and use.column in source.columns]
-        found = own or [source for source in scope.outer if source.columns is not None and use.column in source.columns]
+        outer = scope.outer if use.table else ()
+        found = own or [source for source in outer if source.columns is not None and use.column in source.columns]
         named = [source for source in found if source.relation is not None and source.relation[1] == use.table]
         chosen = named if len(named) == 1 else found
         if len(chosen) == 1 or (chosen and _equated(scope, chosen, use.column)):
@@ -154,14 +158,16 @@ def _place(scope: Scope, use: Use) -> bool:
     if use.table:
         named = [source for source in (*scope.sources, *scope.outer) if source.alias == use.table]
         return bool(named) and named[0].has(use.column)
-    if use.column in scope.merged or (use.column in scope.outputs and not use.clause):
+    if use.column in scope.merged or (use.column in scope.outputs and use.clause not in ("where", "having")):
         return True
     if any(source.alias == use.column for source in (*scope.sources, *scope.outer)):
         return True  # a whole-row reference
     here = [source for source in scope.sources if source.has(use.column)]
     if here:
         return len(here) == 1 or any(source.columns is None for source in here)
-    return any(source.has(use.column) for source in scope.outer)
+    # ``x IN (SELECT x FROM t)`` where t has no x is valid SQL, and always a mistake: the inner x is the outer one.
+    stray = use.clause == "output" and bool(scope.sources)
+    return not stray and any(source.has(use.column) for source in scope.outer)
 
 
 def _clash(scope: Scope, left: Use, right: Use, schema: Catalog) -> bool:
@@ -268,16 +274,29 @@ def _equated(scope: Scope, sources: Sequence[Source], column: str) -> bool:
     return all(frozenset((first.alias, source.alias)) in same for source in rest)
 
 
-def _problem(names: Outline, schema: Catalog) -> Problem | None:
+def _remaining(sql: str, names: Outline, schema: Catalog) -> Mended:
     if names.unknown:
         tables = ", ".join(relation.name for relation in _some(schema.relations.values()))
-        return Problem(f"table {names.unknown[0]} does not exist; there are: {tables}", unknown=True)
+        message = f"table {names.unknown[0]} does not exist; there are: {tables}"
+        return Mended(sql, Problem(message, unknown=True), _strange(names.unknown[0], schema))
     for scope, use in _lost(names):
         having = [source for source in scope.sources if source.columns is not None and use.column in source.columns]
         if not use.table and len(having) > 1:
-            return Problem(f"column {use.column} is ambiguous: it is in {' and in '.join(s.alias for s in having)}")
-        return Problem(_missing(scope, use, schema), unknown=not _owners(schema, use))
-    return None
+            owners = " and in ".join(source.alias for source in having)
+            return Mended(sql, Problem(f"column {use.column} is ambiguous: it is in {owners}"))
+        unknown = not _owners(schema, use)
+        problem = Problem(_missing(scope, use, schema), unknown=unknown)
+        return Mended(sql, problem, unknown and _strange(use.column, schema))
+    return Mended(sql, None)
+
+
+def _strange(name: str, schema: Catalog) -> bool:
+    """Whether the last word of ``name``, which says what it is a kind of, is in no name and no comment."""
+    kind = words(name)[-1:]
+    relations = schema.relations.values()
+    said = [f"{relation.name} {relation.comment}" for relation in relations]
+    said += [f"{column.name} {column.comment}" for relation in relations for column in relation.columns]
+    return not any(word in kind for text in said for word in words(text))
 
 
 def _missing(scope: Scope, use: Use, schema: Catalog) -> str:

@@ -26,6 +26,8 @@ MAX_TEXT = 16 * 1024
 MAX_NESTING = 60
 """Parentheses within parentheses: sqlglot recurses (400 raise RecursionError)."""
 
+Clause = Literal["", "output", "where", "having"]
+
 _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 """Every table has them (PostgreSQL manual, 5.6)."""
 
@@ -56,8 +58,8 @@ class Use:
     column: str
     join: str
     "The alias of the source in whose ON clause it stands; empty elsewhere."
-    clause: Literal["", "where", "having"] = ""
-    "The clauses in which Postgres does not know the names of the select list; empty for all others."
+    clause: Clause = ""
+    "output: it is by itself an item of the select list; empty for the clauses not named."
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,9 @@ def _join_of(column: exp.Column, joins: Mapping[int, str]) -> str:
     return joins.get(id(join), "") if join is not None else ""
 
 
-def _clause_of(column: exp.Column) -> Literal["", "where", "having"]:
+def _clause_of(column: exp.Column) -> Clause:
+    if column.arg_key == "expressions" and isinstance(column.parent, exp.Select):
+        return "output"
     clause = column.find_ancestor(exp.Where, exp.Having, exp.Select)
     if isinstance(clause, exp.Where):
         return "where"
