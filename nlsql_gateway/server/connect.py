@@ -7,13 +7,15 @@ import secrets
 import ssl
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nlsql_gateway.config import Upstream
 from nlsql_gateway.errors import AuthenticationError, ProtocolError, UpstreamError
 from nlsql_gateway.server.pipe import Pipe
-from nlsql_gateway.wire import messages
+from nlsql_gateway.wire import upstream as wire
+from nlsql_gateway.wire.messages import Fault, parse_fault
 from nlsql_gateway.wire.scram import MECHANISM, ClientExchange, md5_password
 
 MESSAGE_LIMIT = 1024 * 1024
@@ -52,6 +54,8 @@ async def open_upstream(upstream: Upstream, password: str | None, parameters: Ma
         raise UpstreamError(f"the database did not answer within {upstream.connect_timeout:g} s") from error
     except ssl.SSLError as error:
         raise UpstreamError("TLS with the database failed", detail=error.reason or "") from error
+    except ConnectionResetError as error:
+        raise UpstreamError("the database closed the connection") from error
     except OSError as error:
         raise UpstreamError("the database cannot be reached", detail=error.strerror or "") from error
     except (ProtocolError, AuthenticationError) as error:
@@ -66,14 +70,13 @@ async def send_cancel(upstream: Upstream, key: bytes) -> None:
     try:
         async with asyncio.timeout(upstream.connect_timeout):
             pipe = await _connect(upstream)
-            pipe.write(messages.cancel_request(key))
+            pipe.write(wire.cancel_request(key))
             try:
-                await pipe.read(1)  # the server closes when it has signalled
-            except UpstreamError:
-                pass
+                with suppress(ConnectionResetError):  # the server closes when it has signalled
+                    await pipe.read(1)
             finally:
                 pipe.abort()
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, ProtocolError) as error:
         raise UpstreamError("the cancel request could not be sent to the database") from error
 
 
@@ -86,7 +89,7 @@ async def _connect(upstream: Upstream) -> Pipe:
     _, pipe = await loop.create_connection(Pipe, upstream.host, upstream.port)
     if upstream.sslmode == "disable":
         return pipe
-    pipe.write(messages.ssl_request())
+    pipe.write(wire.ssl_request())
     answer = await pipe.read(1)
     if pipe.waiting:
         pipe.abort()  # nothing may stand between the answer and the handshake (CVE-2021-23222)
@@ -100,11 +103,19 @@ async def _connect(upstream: Upstream) -> Pipe:
 
 
 def _context(upstream: Upstream) -> ssl.SSLContext:
-    """As libpq's sslmode: prefer and require encrypt without proving who the server is."""
-    context = ssl.create_default_context(cafile=upstream.root_certificate)
+    """As libpq's sslmode: prefer and require encrypt without proving who the server is.
+
+    With a root certificate require proves it, as libpq does for compatibility (manual, "SSL Support").
+    """
+    try:
+        context = ssl.create_default_context(cafile=upstream.root_certificate)
+    except OSError as error:
+        raise UpstreamError(
+            "TLS with the database failed", detail=f"upstream.root_certificate: {error.strerror or error}"
+        ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = upstream.sslmode == "verify-full"
-    if upstream.sslmode not in ("verify-ca", "verify-full"):
+    if upstream.sslmode == "prefer" or (upstream.sslmode == "require" and upstream.root_certificate is None):
         context.verify_mode = ssl.CERT_NONE
     return context
 
@@ -112,7 +123,7 @@ def _context(upstream: Upstream) -> ssl.SSLContext:
 async def _login(
     pipe: Pipe, upstream: Upstream, password: str | None, parameters: Mapping[str, str]
 ) -> UpstreamConnection:
-    pipe.write(messages.startup({"user": upstream.user, **parameters}))
+    pipe.write(wire.startup({"user": upstream.user, **parameters}))
     reported: dict[str, str] = {}
     notices: list[bytes] = []
     key = b""
@@ -121,17 +132,17 @@ async def _login(
         kind, body, whole = await _read(pipe)
         match kind:
             case b"R":
-                code, data = messages.parse_authentication(body)
+                code, data = wire.parse_authentication(body)
                 exchange = _authenticate(pipe, upstream, password, code, data, exchange)
             case b"S":
-                name, value = messages.parse_parameter_status(body)
+                name, value = wire.parse_parameter_status(body)
                 reported[name] = value
             case b"K":
                 key = body
             case b"N":
                 notices.append(whole)
             case b"E":
-                raise _rejected(messages.parse_fault(body))
+                raise _rejected(parse_fault(body))
             case b"Z":
                 return UpstreamConnection(pipe, reported, key, tuple(notices))
             case b"v":
@@ -143,26 +154,31 @@ async def _login(
 def _authenticate(
     pipe: Pipe, upstream: Upstream, password: str | None, code: int, data: bytes, exchange: ClientExchange | None
 ) -> ClientExchange | None:
-    """Answer one Authentication message (manual, "Message Formats": the code tells which)."""
+    """Answer one Authentication message (manual, "Message Formats": the code tells which).
+
+    Returns the SCRAM exchange, once there is one.
+    """
     if code == 0:
+        if exchange is not None and not exchange.verified:  # leaving the proof out must not do
+            raise AuthenticationError("it ended the SCRAM exchange without proving who it is")
         return exchange
     if password is None:
         raise AuthenticationError(f"it asks for the password of {upstream.user}, and none is configured")
-    encrypted = pipe.transport.get_extra_info("ssl_object") is not None or upstream.host.startswith("/")
+    encrypted = pipe.is_encrypted or upstream.host.startswith("/")
     match code:
         case 3:
             if not encrypted:
                 raise AuthenticationError("it asks for the password in clear text without TLS")
-            pipe.write(messages.message(b"p", password.encode() + b"\0"))
+            pipe.write(wire.password(password.encode()))
         case 5:
-            pipe.write(messages.message(b"p", md5_password(upstream.user, password, data[:4]) + b"\0"))
+            pipe.write(wire.password(md5_password(upstream.user, password, data[:4])))
         case 10:
             if MECHANISM.encode() not in data.split(b"\0"):
                 raise AuthenticationError("it offers no SASL mechanism that is known here")
             exchange = ClientExchange(password, secrets.token_bytes(18))
-            pipe.write(messages.sasl_initial(MECHANISM, exchange.first()))
+            pipe.write(wire.sasl_initial(MECHANISM, exchange.first()))
         case 11 if exchange is not None:
-            pipe.write(messages.message(b"p", exchange.challenge(data)))
+            pipe.write(wire.sasl(exchange.challenge(data)))
         case 12 if exchange is not None:
             exchange.verify(data)
         case _:
@@ -179,7 +195,7 @@ async def _read(pipe: Pipe) -> tuple[bytes, bytes, bytes]:
     return head[:1], body, head + body
 
 
-def _rejected(fault: messages.Fault) -> UpstreamError:
+def _rejected(fault: Fault) -> UpstreamError:
     if fault.sqlstate.startswith("28"):  # our own login: not the client's business, the operator's log has it
         return UpstreamError("the database refused the gateway's login", detail=fault.text)
     return Rejected(

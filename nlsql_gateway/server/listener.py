@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 import uuid
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
 from nlsql_gateway.admission import Client
 from nlsql_gateway.config import Listen, Settings
-from nlsql_gateway.errors import AuthenticationError, ConfigError, GatewayError, UpstreamError
+from nlsql_gateway.errors import AuthenticationError, ConfigError, GatewayError, ProtocolError, UpstreamError
 from nlsql_gateway.policy import Policy, startup_settings
 from nlsql_gateway.server.cancel import CancelKeys
 from nlsql_gateway.server.connect import Rejected, UpstreamConnection, open_upstream, send_cancel
+from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.login import Login, checked, first_packets, prove
 from nlsql_gateway.server.pipe import Pipe
-from nlsql_gateway.server.session import PINNED_REPORTS, Gate, Session
-from nlsql_gateway.wire import messages
+from nlsql_gateway.server.responses import PINNED, check_parameter
+from nlsql_gateway.server.session import FAREWELL, Session
+from nlsql_gateway.wire import downstream
+from nlsql_gateway.wire.messages import fault
 from nlsql_gateway.wire.scram import Verifier
 
-GRACE = 30.0
+GRACE: Final = 30.0
 """Seconds that running statements have to end after ``stop``."""
 
-BACKLOG = 512
+BACKLOG: Final = 512
 
 
 class Gateway:
@@ -56,12 +61,11 @@ class Gateway:
     def stop(self) -> None:
         """Accept no more, let what runs end, then ``serve`` returns. A second call ends at once."""
         if self._stopping.is_set():
-            for session in list(self._sessions):
-                session.abort()
+            self._abort_all()
         self._stopping.set()
 
     async def serve(self, *, ready: Callable[[str, int], None]) -> None:
-        """Serve until ``stop``. Raises ConfigError when the address cannot be listened on."""
+        """Serve until ``stop``; ``ready`` gets the host and the port. Raises ConfigError: it cannot listen there."""
         listen = self._settings.listen
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
@@ -77,15 +81,19 @@ class Gateway:
             ready(listen.host, port)
             await self._stopping.wait()
             server.close()
+            self._log.info("stopping", clients=self._clients)
             for session in list(self._sessions):
                 session.shut_down()
             try:
                 async with asyncio.timeout(GRACE):
                     await self._gone()
             except TimeoutError:
-                for session in list(self._sessions):
-                    session.abort()
+                self._abort_all()
         self._log.info("stopped")
+
+    def _abort_all(self) -> None:
+        for session in list(self._sessions):
+            session.abort()
 
     async def _gone(self) -> None:
         """Until there is no client any more."""
@@ -104,57 +112,43 @@ class Gateway:
         """One client from accept to end; whatever happens to it stays with it."""
         self._clients += 1
         peer = pipe.transport.get_extra_info("peername")
-        address = f"{peer[0]}:{peer[1]}" if peer else "unix"
         connection = uuid.uuid4().hex
-        log = self._log.bind(connection=connection, client=address)
+        log = self._log.bind(connection=connection, client=f"{peer[0]}:{peer[1]}" if peer else "unknown")
         try:
-            session = await self._admitted(pipe, address, connection, log)
-            if session is not None:
-                self._sessions.add(session)
-                try:
-                    if self._stopping.is_set():
-                        session.shut_down()
-                    await session.run()
-                finally:
-                    self._sessions.discard(session)
+            login = await self._logged_in(pipe, log)
+            if login is not None:
+                upstream = await self._open(login, log)
+                await self._join(pipe, login, upstream, connection, log)
         except GatewayError as error:
             log.info("connection refused", sqlstate=error.sqlstate, problem=error.message, detail=error.detail)
-            pipe.write(messages.fault("FATAL", error.sqlstate, error.message, hint=error.hint).encode())
+            pipe.write(fault("FATAL", error.sqlstate, error.message, hint=error.hint).encode())
         except OSError as error:
             log.info("connection lost", problem=str(error))
         except Exception:  # in full to the log, nothing of it to the peer; the others go on
             log.exception("connection failed")
-            pipe.write(messages.fault("FATAL", "XX000", "internal error of the gateway").encode())
+            pipe.write(fault("FATAL", "XX000", "internal error of the gateway").encode())
         finally:
             self._clients -= 1
             self._left.set()
-            pipe.close()
+            pipe.close(FAREWELL)
 
-    async def _admitted(
-        self, pipe: Pipe, address: str, connection: str, log: structlog.stdlib.BoundLogger
-    ) -> Session | None:
-        """Login, then the upstream, then everything that the client waits for. None: it only came to cancel."""
+    async def _logged_in(self, pipe: Pipe, log: structlog.stdlib.BoundLogger) -> Login | None:
+        """None: it only came to cancel. Raises AuthenticationError, ProtocolError, OSError."""
         listen = self._settings.listen
         try:
             async with asyncio.timeout(listen.login_timeout):
-                packet = await first_packets(
-                    pipe, self._tls, tls_required=listen.tls is not None and listen.tls.required
-                )
-                if isinstance(packet, messages.CancelRequest):
+                required = listen.tls is not None and listen.tls.required
+                packet = await first_packets(pipe, self._tls, tls_required=required)
+                if isinstance(packet, downstream.CancelRequest):
                     log.info("cancel", known=self._keys.cancel(packet.process, packet.secret))
                     return None
                 if self._clients > listen.max_clients:
                     raise AuthenticationError("sorry, too many clients already", sqlstate="53300")
                 login = checked(packet, pipe)
                 await prove(pipe, login.user, self._users)
+                return login
         except TimeoutError as error:
-            raise AuthenticationError("login took too long", sqlstate="08P01") from error
-        upstream = await self._open(login, log)
-        try:
-            return self._welcome(pipe, login, upstream, address, connection, log)
-        except BaseException:
-            upstream.pipe.abort()
-            raise
+            raise AuthenticationError("canceling authentication due to timeout", sqlstate="57014") from error
 
     async def _open(self, login: Login, log: structlog.stdlib.BoundLogger) -> UpstreamConnection:
         wanted, refused = startup_settings(login.parameters, self._policy())
@@ -162,6 +156,8 @@ class Gateway:
             raise AuthenticationError(
                 f"parameter {', '.join(sorted(refused))} may not be set at connection start", sqlstate="42501"
             )
+        if wanted.get("client_encoding", "SQL_ASCII").upper() == "SQL_ASCII":
+            wanted["client_encoding"] = PINNED["client_encoding"]  # a database of another encoding has another default
         try:
             upstream = await open_upstream(
                 self._settings.upstream, self._password, {**wanted, "database": login.database}
@@ -171,21 +167,24 @@ class Gateway:
         except UpstreamError as error:
             log.error("upstream unavailable", problem=error.message, detail=error.detail)
             raise
-        for name, value in PINNED_REPORTS.items():
-            if upstream.parameters.get(name, value) != value:
-                upstream.pipe.abort()
-                raise UpstreamError(f"the database reports another {name} than {value}", sqlstate="08P01")
+        try:
+            for name, value in upstream.parameters.items():
+                check_parameter(name, value)
+        except ProtocolError:
+            upstream.pipe.abort()
+            raise
         return upstream
 
-    def _welcome(
+    async def _join(
         self,
         pipe: Pipe,
         login: Login,
         upstream: UpstreamConnection,
-        address: str,
         connection: str,
         log: structlog.stdlib.BoundLogger,
-    ) -> Session:
+    ) -> None:
+        """Tell the client what it waits for, then serve it to its end."""
+
         async def cancel_upstream() -> None:
             if upstream.key:
                 try:
@@ -193,11 +192,12 @@ class Gateway:
                 except UpstreamError as error:
                     log.warning("cancel not delivered", problem=error.message)
 
+        peer = pipe.transport.get_extra_info("peername")
         client = Client(
             self._policy().principal(login.user),
             login.database,
             login.parameters.get("application_name", ""),
-            address,
+            f"{peer[0]}:{peer[1]}" if peer else "unknown",
             connection,
         )
         session = Session(
@@ -211,19 +211,28 @@ class Gateway:
             log=log,
         )
         process, secret = self._keys.mint(session.cancel)
-        session.on_end = lambda: self._keys.forget(process)
-        pipe.write(
-            b"".join(
-                [
-                    *(messages.parameter_status(name, value) for name, value in upstream.parameters.items()),
-                    *upstream.notices,
-                    messages.backend_key(process, secret),
-                    messages.ready(),
-                ]
+        self._sessions.add(session)
+        started = time.monotonic()
+        try:
+            pipe.write(
+                b"".join(
+                    [
+                        *(downstream.parameter_status(name, value) for name, value in upstream.parameters.items()),
+                        *upstream.notices,
+                        downstream.backend_key(process, secret),
+                        downstream.ready(),
+                    ]
+                )
             )
-        )
-        log.info("connected", user=login.user, database=login.database, tls=login.encrypted)
-        return session
+            log.info("connected", user=login.user, database=login.database, tls=login.encrypted)
+            if self._stopping.is_set():
+                session.shut_down()
+            await session.run()
+        finally:
+            self._keys.forget(process)
+            self._sessions.discard(session)
+            upstream.pipe.close(FAREWELL)
+            log.info("disconnected", seconds=round(time.monotonic() - started, 3))
 
 
 def tls_context(listen: Listen) -> ssl.SSLContext | None:

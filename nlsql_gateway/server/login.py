@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from nlsql_gateway.errors import AuthenticationError, ProtocolError
 from nlsql_gateway.server.pipe import Pipe
-from nlsql_gateway.wire import messages
+from nlsql_gateway.wire import downstream
 from nlsql_gateway.wire.framing import startup_length
 from nlsql_gateway.wire.scram import MAX_MESSAGE, MECHANISM, ServerExchange, Verifier
 
@@ -33,17 +33,17 @@ class Login:
 
 async def first_packets(
     pipe: Pipe, tls: ssl.SSLContext | None, *, tls_required: bool
-) -> messages.Startup | messages.CancelRequest:
+) -> downstream.Startup | downstream.CancelRequest:
     """Answer the requests for encryption, each at most once, and return what the client really wants.
 
-    Raises ProtocolError, AuthenticationError (28000: TLS is required), OSError (handshake failed), UpstreamError.
+    Raises ProtocolError, AuthenticationError (28000: TLS is required), OSError (the client left, no handshake).
     """
     asked_ssl = asked_gss = encrypted = False
     while True:
         head = await pipe.read(4)
-        packet = messages.parse_first(await pipe.read(startup_length(head) - 4))
+        packet = downstream.parse_first(await pipe.read(startup_length(head) - 4))
         match packet:
-            case messages.SslRequest():
+            case downstream.SslRequest():
                 if asked_ssl or encrypted:
                     raise ProtocolError("a second SSLRequest")
                 asked_ssl = True
@@ -56,14 +56,14 @@ async def first_packets(
                 pipe.write(b"S")
                 await pipe.start_tls(tls, server_side=True)
                 encrypted = True
-            case messages.GssEncRequest():
+            case downstream.GssEncRequest():
                 if asked_gss or encrypted:
                     raise ProtocolError("a second GSSENCRequest")
                 asked_gss = True
                 pipe.write(b"N")
-            case messages.CancelRequest():
+            case downstream.CancelRequest():
                 return packet
-            case messages.Startup():
+            case downstream.Startup():
                 if tls_required and not encrypted:
                     raise AuthenticationError(
                         "TLS is required here", hint="connect with sslmode=require", sqlstate="28000"
@@ -71,7 +71,7 @@ async def first_packets(
                 return packet
 
 
-def checked(startup: messages.Startup, pipe: Pipe) -> Login:
+def checked(startup: downstream.Startup, pipe: Pipe) -> Login:
     """The startup message as a login to be proven. Answers an unknown protocol version as the manual says.
 
     Raises ProtocolError (0A000, 08P01), AuthenticationError (28000).
@@ -81,7 +81,7 @@ def checked(startup: messages.Startup, pipe: Pipe) -> Login:
             f"unsupported frontend protocol {startup.major}.{startup.minor}: server supports 3.0", sqlstate="0A000"
         )
     if startup.minor > 0 or startup.unknown_options:
-        pipe.write(messages.negotiate_version(0, startup.unknown_options))
+        pipe.write(downstream.negotiate_version(0, startup.unknown_options))
     user = startup.parameters.get("user", "")
     if not user:
         raise AuthenticationError("no PostgreSQL user name specified in startup packet", sqlstate="28000")
@@ -92,31 +92,31 @@ def checked(startup: messages.Startup, pipe: Pipe) -> Login:
         for name, value in startup.parameters.items()
         if name not in ("user", "database", "replication") and not name.startswith("_pq_.")
     }
-    encrypted = pipe.transport.get_extra_info("ssl_object") is not None
-    return Login(user, startup.parameters.get("database") or user, rest, encrypted)
+    return Login(user, startup.parameters.get("database") or user, rest, pipe.is_encrypted)
 
 
 async def prove(pipe: Pipe, user: str, verifier: Callable[[str], Verifier | None] | None) -> None:
     """Have the client prove that it is ``user``; ``verifier`` None trusts it.
 
-    Raises AuthenticationError, ProtocolError. A user who does not exist goes through the same exchange and fails at the same point as a wrong password.
+    Raises AuthenticationError, ProtocolError. A user who does not exist goes through the same exchange and fails at the
+    same point as a wrong password.
     """
     if verifier is not None:
         known = verifier(user)
         exchange = ServerExchange(
             known or Verifier.mock(user, _MOCK_SECRET), secrets.token_bytes(18), known=known is not None
         )
-        pipe.write(messages.authentication(10, MECHANISM.encode() + b"\0\0"))
-        mechanism, initial = messages.parse_sasl_initial(await _password_message(pipe))
+        pipe.write(downstream.authentication(10, MECHANISM.encode() + b"\0\0"))
+        mechanism, initial = downstream.parse_sasl_initial(await _password_message(pipe))
         if mechanism != MECHANISM:
             raise ProtocolError("client selected an invalid SASL authentication mechanism")
-        pipe.write(messages.authentication(11, exchange.first(initial)))
+        pipe.write(downstream.authentication(11, exchange.first(initial)))
         try:
             last = exchange.final(await _password_message(pipe))
         except AuthenticationError as error:
             raise AuthenticationError(f'password authentication failed for user "{user}"') from error
-        pipe.write(messages.authentication(12, last))
-    pipe.write(messages.authentication(0))
+        pipe.write(downstream.authentication(12, last))
+    pipe.write(downstream.authentication(0))
 
 
 async def _password_message(pipe: Pipe) -> bytes:

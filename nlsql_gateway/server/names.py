@@ -1,19 +1,22 @@
 """Prepared statements and portals of one connection: which admitted text stands behind a name.
 
-Decisions belong to the text that was parsed, not to the name: a name is bound when its Parse is sent, and bound back
-when the upstream did not carry the Parse out.
+A client may send Bind before ParseComplete has come, and the upstream may never carry the Parse out. So there are two
+layers: what the upstream has confirmed, and what was sent and not answered yet, in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from nlsql_gateway.admission import Admitted
+from nlsql_gateway.sql import Kind, Statement
 from nlsql_gateway.wire.replies import Account
 
-_T = TypeVar("_T")
+T = TypeVar("T")
+
+_NAMING = frozenset({Kind.PREPARE, Kind.DEALLOCATE, Kind.DISCARD})
 
 
 @dataclass(slots=True)
@@ -24,36 +27,76 @@ class Portal:
     "Of its last Execute; open between two Executes of a portal with a row limit."
 
 
+@dataclass(slots=True)
+class Namespace(Generic[T]):
+    """Names to values, where None stands for a name that is being closed."""
+
+    confirmed: dict[str, T] = field(default_factory=dict)
+    _sent: list[tuple[str, T | None]] = field(default_factory=list)
+
+    def get(self, name: str) -> T | None:
+        """What the name will mean to the next message."""
+        for sent, value in reversed(self._sent):
+            if sent == name:
+                return value
+        return self.confirmed.get(name)
+
+    def send(self, name: str, value: T | None, replaced: Callable[[T], None] | None = None) -> Callable[[bool], None]:
+        """A message that gives the name a value, or takes it, goes upstream. Call what is returned with its outcome.
+
+        ``replaced`` is called with what the name stood for, once that is gone.
+        """
+        change = (name, value)
+        self._sent.append(change)
+
+        def answered(done: bool) -> None:
+            # By identity: equal changes may wait side by side, and this one is nearly always the first.
+            del self._sent[next(index for index, sent in enumerate(self._sent) if sent is change)]
+            if not done:
+                return
+            before = self.confirmed.pop(name, None)
+            if value is not None:
+                self.confirmed[name] = value
+            if before is not None and replaced is not None:
+                replaced(before)
+
+        return answered
+
+    def renew(self, name: str, before: T, value: T) -> None:
+        """Another value for the same thing, wherever ``before`` stands for ``name``."""
+        if self.confirmed.get(name) is before:
+            self.confirmed[name] = value
+
+
+@dataclass(slots=True)
 class Names:
-    """Two namespaces with one rule."""
-
-    def __init__(self) -> None:
-        self.statements: dict[str, Admitted] = {}
-        self.portals: dict[str, Portal] = {}
-
-    def prepare(self, name: str, prepared: Admitted) -> Callable[[], None]:
-        """Bind a statement's name; call what is returned to take it back."""
-        return _bind(self.statements, name, prepared)
-
-    def open(self, name: str, portal: Portal) -> Callable[[], None]:
-        """Bind a portal's name; call what is returned to take it back."""
-        return _bind(self.portals, name, portal)
+    statements: Namespace[Admitted] = field(default_factory=Namespace)
+    portals: Namespace[Portal] = field(default_factory=Namespace)
 
     def suspended(self) -> list[Account]:
-        """The open accounts of all portals, which end with the transaction; the portals are forgotten."""
-        accounts = [portal.account for portal in self.portals.values() if portal.account is not None]
-        self.portals.clear()
+        """The accounts of all portals, which end with the transaction; the portals are forgotten."""
+        accounts = [portal.account for portal in self.portals.confirmed.values() if portal.account is not None]
+        self.portals.confirmed.clear()
         return accounts
 
+    def effects(self, admitted: Admitted) -> Callable[[bytes], None] | None:
+        """PREPARE, DEALLOCATE and DISCARD ALL share the namespace of Parse: Bind may come for what SQL prepared.
 
-def _bind(names: dict[str, _T], name: str, value: _T) -> Callable[[], None]:
-    before = names.get(name)
-    names[name] = value
+        Call what is returned with the tag of each CommandComplete; None when the text has no such statement.
+        """
+        if all(statement.kind not in _NAMING for statement in admitted.statements):
+            return None
+        statements = iter(admitted.statements)
+        return lambda tag: self._completed(tag, statements, admitted)
 
-    def undo() -> None:
-        if before is None:
-            names.pop(name, None)
-        else:
-            names[name] = before
-
-    return undo
+    def _completed(self, tag: bytes, statements: Iterator[Statement], admitted: Admitted) -> None:
+        statement = next(statements, None)
+        match tag:
+            case b"DISCARD ALL" | b"DEALLOCATE ALL":
+                self.statements.confirmed.clear()
+            case b"PREPARE" if statement is not None:
+                self.statements.confirmed[statement.name] = admitted
+            case b"DEALLOCATE" if statement is not None:
+                self.statements.confirmed.pop(statement.name, None)
+            case _:
+                pass

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
-from nlsql_gateway.errors import UpstreamError
-
-READ_LIMIT = 256 * 1024
+READ_LIMIT: Final = 256 * 1024
 """Bytes that may wait to be read while logging in."""
 
 
 class Pipe(asyncio.Protocol):
     """A transport and what came from it.
 
-    Until ``attach`` bytes are kept for ``read``; after it they go to the receiver as they come, and ``lost`` is called
-    once when the connection ends. ``paused`` and ``resumed`` tell that the peer reads slower than we write.
+    Until ``attach`` bytes are kept for ``read``; after it they go to the receiver as they come.
     """
 
     def __init__(self, made: Callable[[Pipe], None] | None = None) -> None:
@@ -31,22 +29,29 @@ class Pipe(asyncio.Protocol):
         self._receive: Callable[[bytes], None] | None = None
         self._lost: Callable[[], None] | None = None
         self._full: Callable[[bool], None] | None = None
+        self._end: asyncio.TimerHandle | None = None
 
     def attach(self, receive: Callable[[bytes], None], lost: Callable[[], None], full: Callable[[bool], None]) -> bytes:
-        """From now on call back; what was kept is returned. ``full`` gets True and False by turns."""
+        """From now on call back; what was kept is returned.
+
+        ``lost`` is called once, when the connection ends, perhaps at once; ``full`` gets True when the peer reads
+        slower than we write, and False when it has caught up.
+        """
         self._receive, self._lost, self._full = receive, lost, full
         kept = bytes(self._buffer)
         self._buffer.clear()
-        self.transport.resume_reading()
+        self.resume()
+        if self.is_lost:
+            asyncio.get_running_loop().call_soon(lost)  # after what was kept has been taken
         return kept
 
     async def read(self, count: int) -> bytes:
-        """Exactly ``count`` bytes. Raises UpstreamError (08006) when the connection ends before."""
+        """Exactly ``count`` bytes. Raises ConnectionResetError when the connection ends before."""
         while len(self._buffer) < count:
             if self.is_lost:
-                raise UpstreamError("the connection was closed")
+                raise ConnectionResetError("the connection was closed")
             self._waiter = asyncio.get_running_loop().create_future()
-            self.transport.resume_reading()
+            self.resume()
             try:
                 await self._waiter
             finally:
@@ -60,24 +65,39 @@ class Pipe(asyncio.Protocol):
         """Bytes that came and were not read."""
         return len(self._buffer)
 
+    @property
+    def is_encrypted(self) -> bool:
+        return self.transport.get_extra_info("ssl_object") is not None
+
     def write(self, data: bytes) -> None:
         if not self.is_lost:
             self.transport.write(data)
 
+    def pause(self) -> None:
+        """Read no more for now."""
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
     async def start_tls(
         self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None
     ) -> None:
-        """Shake hands. Raises OSError, ssl.SSLError."""
+        """Shake hands. Raises OSError; ssl.SSLError is one."""
         transport = await asyncio.get_running_loop().start_tls(
             self.transport, self, context, server_side=server_side, server_hostname=server_hostname
         )
         if transport is None:
-            raise OSError("the connection was closed during the TLS handshake")
+            raise ConnectionResetError("the connection was closed during the TLS handshake")
         self.transport = transport
 
-    def close(self) -> None:
-        """Write what is left, then close."""
+    def close(self, patience: float) -> None:
+        """Write what is left, then close; after ``patience`` seconds without it."""
         self.transport.close()
+        if not self.is_lost and self._end is None:
+            self._end = asyncio.get_running_loop().call_later(patience, self.abort)
 
     def abort(self) -> None:
         self.transport.abort()
@@ -85,8 +105,11 @@ class Pipe(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's own is none by inheritance
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's own is none by inheritance
         if self._made is not None:
+            peer: socket.socket | None = transport.get_extra_info("socket")
+            if peer is not None:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a client that lost its power says no word
             self._made(self)
 
     def data_received(self, data: bytes) -> None:
@@ -95,7 +118,7 @@ class Pipe(asyncio.Protocol):
             return
         self._buffer += data
         if len(self._buffer) > READ_LIMIT:
-            self.transport.pause_reading()
+            self.pause()
         self._wake()
 
     def eof_received(self) -> bool:
@@ -103,6 +126,8 @@ class Pipe(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - why it ended changes nothing
         self.is_lost = True
+        if self._end is not None:
+            self._end.cancel()
         self._wake()
         if self._lost is not None:
             self._lost()

@@ -1,114 +1,127 @@
 """Relay: from the upstream to the client, by message headers alone.
 
-No object is made for a DataRow or CopyData: whole chunks go on as they came. Only the few types in ``INSPECTED`` are
-read in full, and may be exchanged for something else.
+No object is made for a DataRow or CopyData: whole chunks go on as they came. Only the few types in ``WHOLE`` are
+waited for and read; they may be exchanged for something else.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Final
 
 from nlsql_gateway.errors import LimitError, ProtocolError
+from nlsql_gateway.wire.framing import HEADER
+from nlsql_gateway.wire.messages import INT32
 
-INSPECTED: Final = frozenset(b"ESZCIsGW123Tn")
-"""ErrorResponse, ParameterStatus, ReadyForQuery, and the replies that end a step; CopyInResponse, CopyBothResponse."""
+WHOLE: Final = frozenset(b"ESZC")
+"""ErrorResponse, ParameterStatus, ReadyForQuery, CommandComplete."""
 
-BODY_NEEDED: Final = frozenset(b"ESZ")
-INSPECTED_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of an ErrorResponse or ParameterStatus that we would keep."""
+SEEN: Final = frozenset(b"123TnIsGW")
+"""Replies that end a step, CopyInResponse and CopyBothResponse: that they come is all we need to know."""
 
-_DATA_ROW = ord("D")
-_COPY_DATA = ord("d")
-_length = struct.Struct("!i").unpack_from
+WHOLE_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of a message in ``WHOLE`` that we would keep."""
+
+_DATA_ROW: Final = ord("D")
+_COPY_DATA: Final = ord("d")
+_length = INT32.unpack_from
 
 
 class Relay:
     """``feed`` takes what came from the upstream and calls ``write`` with what goes to the client.
 
-    ``inspect(kind, message)`` is called for the types in ``INSPECTED`` as they pass; it returns what is sent in the
-    message's place, or None to let it pass. ``message`` is whole for ``BODY_NEEDED``, empty for the others.
+    ``inspect(kind, message)`` is called for the types in ``WHOLE`` and ``SEEN`` as they pass; it returns what is sent
+    in the message's place, or None to let it pass. ``message`` is empty for those that are only seen.
     """
 
-    __slots__ = ("_feeding", "_injected", "_inspect", "_kept", "_passing", "_write", "bytes", "rows")
+    __slots__ = ("_injected", "_inspect", "_kept", "_octets", "_passing", "_rows", "_walking", "_write")
 
     def __init__(self, write: Callable[[bytes], None], inspect: Callable[[int, bytes], bytes | None]) -> None:
         self._write = write
         self._inspect = inspect
         self._kept = b""
+        "The beginning of a message that must be seen whole."
         self._passing = 0
-        self._feeding = False
+        "Bytes still to come of a message whose beginning has gone on."
+        self._walking = False
         self._injected: list[bytes] = []
-        self.rows = 0
-        "DataRow and CopyData messages since the last reset by the owner."
-        self.bytes = 0
-        "Their bytes, headers excepted."
+        self._rows = self._octets = 0
+
+    def take(self) -> tuple[int, int]:
+        """DataRow and CopyData messages since the last call, and their bytes without headers."""
+        taken = (self._rows, self._octets)
+        self._rows = self._octets = 0
+        return taken
 
     def inject(self, message: bytes) -> None:
-        """Send a message of our own to the client, between two of the upstream's."""
-        if self._passing or self._feeding:
+        """Send a message of our own to the client, behind the upstream's one that is passing."""
+        if self._passing or self._walking:
             self._injected.append(message)
         else:
             self._write(message)
 
     def feed(self, data: bytes) -> None:
-        """Raises ProtocolError, LimitError: the upstream does not keep to the protocol."""
-        self._feeding = True
+        """Raises ProtocolError, LimitError: the upstream does not keep to the protocol; and what ``inspect`` raises."""
+        out: list[bytes] = []
+        self._walking = True
         try:
-            self._walk(data)
+            self._walk(data, out)
         finally:
-            self._feeding = False
-            if self._injected and not self._passing:
-                self._write(b"".join(self._injected))
+            self._walking = False
+            if not self._passing:  # what an exception left
+                out.extend(self._injected)
                 self._injected.clear()
+            if out:
+                self._write(out[0] if len(out) == 1 else b"".join(out))
 
-    def _walk(self, data: bytes) -> None:
+    def _walk(self, data: bytes, out: list[bytes]) -> None:
         if self._kept:
             data = self._kept + data
             self._kept = b""
         size = len(data)
         position = start = 0
-        out: list[bytes] = []
         if self._passing:
             position = min(size, self._passing)
             self._passing -= position
-            if self._passing:
-                self._write(data)
-                return
-            if self._injected:
-                out.append(data[:position])
-                out.extend(self._injected)
-                self._injected.clear()
-                start = position
-        while size - position >= 5:
-            kind = data[position]
-            length = _length(data, position + 1)[0]
-            if length < 4:
-                raise ProtocolError("the upstream sent a message of impossible length")
-            end = position + 1 + length
-            if kind in (_DATA_ROW, _COPY_DATA):
-                self.rows += 1
-                self.bytes += length - 4
-            elif kind in INSPECTED:
-                if kind in BODY_NEEDED and end > size:
-                    if length > INSPECTED_LIMIT:
-                        raise LimitError("the upstream sent an oversized message")
+            if not self._passing and self._injected:
+                start = self._put(data, 0, position, out)
+        try:
+            while size - position >= HEADER:
+                kind = data[position]
+                (length,) = _length(data, position + 1)
+                if length < 4:
+                    raise ProtocolError("the upstream sent a message of impossible length")
+                end = position + 1 + length
+                if kind == _DATA_ROW or kind == _COPY_DATA:  # noqa: SIM109 - once for every row
+                    self._rows += 1
+                    self._octets += length - 4
+                elif kind in SEEN:
+                    if self._inspect(kind, b"") is not None:
+                        raise AssertionError("a message that was not seen whole cannot be exchanged")
+                elif kind in WHOLE:
+                    if end > size:
+                        if length > WHOLE_LIMIT:
+                            raise LimitError("the upstream sent an oversized message")
+                        break
+                    instead = self._inspect(kind, data[position:end])
+                    if instead is not None:
+                        out += (data[start:position], instead)
+                        start = end
+                if end > size:
+                    self._passing = end - size
+                    position = size
                     break
-                instead = self._inspect(kind, data[position:end] if kind in BODY_NEEDED else b"")
-                if instead is not None and end <= size:
-                    out.append(data[start:position])
-                    out.append(instead)
-                    position = start = end
-                    continue
-            if end > size:
-                self._passing = end - size
-                position = size
-                break
-            position = end
-        if start < position:
-            out.append(data[start:position] if start or position < size else data)
-        if position < size:
-            self._kept = data[position:]
-        if out:
-            self._write(out[0] if len(out) == 1 else b"".join(out))
+                position = end
+                if self._injected:
+                    start = self._put(data, start, position, out)
+        finally:
+            if start < position:
+                out.append(data[start:position] if start or position < size else data)
+        self._kept = data[position:]
+
+    def _put(self, data: bytes, start: int, end: int, out: list[bytes]) -> int:
+        """What was injected, behind ``data[start:end]``."""
+        out.append(data[start:end])
+        out.extend(self._injected)
+        self._injected.clear()
+        return end

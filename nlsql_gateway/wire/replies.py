@@ -1,16 +1,19 @@
 """The queue of expected replies: one entry for each message sent upstream that the upstream answers.
 
 It keeps the gateway in step when it exchanges an answer for its own. After an ErrorResponse in the extended protocol
-the upstream skips to Sync (PostgreSQL manual, "Extended Query"): ``fail`` drops the entries that it skips.
+the upstream skips to Sync (PostgreSQL manual, "Extended Query"): ``fail`` drops the entries that it skips. A reply that
+the queue does not expect is an error: better no connection than one out of step.
 """
 
 from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+from nlsql_gateway.errors import ProtocolError
 
 
 class Step(enum.Enum):
@@ -36,6 +39,9 @@ ENDS: Final = {
 }
 """The types of the replies that end each step; ErrorResponse ends all but Query and Sync."""
 
+WITHIN: Final = {Step.QUERY: b"TCI"}
+"""Of those types, the ones that may come without ending the step."""
+
 
 @dataclass(slots=True)
 class Account:
@@ -52,14 +58,22 @@ class Account:
 
 @dataclass(slots=True)
 class Expected:
+    """A message that went upstream, and what is to be done when its reply comes."""
+
     step: Step
     account: Account | None = None
     refusal: bytes | None = None
     "Our own ErrorResponse, in the place of the one that the upstream will give."
     rewritten: bool = False
     "Positions in the upstream's errors do not fit the client's text."
-    undo: Callable[[], None] | None = None
-    "Called when the upstream did not carry it out."
+    notice: bytes = b""
+    "NoticeResponses that go to the client before the reply."
+    change: Callable[[bool], None] | None = None
+    "Called with whether the upstream carried it out."
+    completed: Callable[[bytes], None] | None = None
+    "Called with the tag of each CommandComplete."
+    copied: int = 0
+    "How often the client has ended COPY data ahead of a CopyInResponse; of a Sync: that it came before such an end."
 
 
 class Replies:
@@ -80,19 +94,23 @@ class Replies:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def entries(self) -> Iterator[Expected]:
-        return iter(self._queue)
-
     def answered(self, kind: int) -> Expected | None:
-        """A reply of type ``kind`` came. The entry that it ends, taken off the queue; None when it ends none."""
-        if self._queue and kind in ENDS[self._queue[0].step]:
-            return self._queue.popleft()
-        return None
+        """A reply of type ``kind``, one of those in ``ENDS``, came. The entry that it ends, taken off the queue.
+
+        None when the step goes on. Raises ProtocolError when nothing of the kind is expected.
+        """
+        if self._queue:
+            step = self._queue[0].step
+            if kind in ENDS[step]:
+                return self._queue.popleft()
+            if kind in WITHIN.get(step, b""):
+                return None
+        raise ProtocolError(f"the upstream sent {chr(kind)!r} out of step")
 
     def fail(self) -> list[Expected]:
-        """An ErrorResponse came. The entries that the upstream does not carry out, the failed one first.
+        """An ErrorResponse came. The entries that the upstream does not carry out, taken, the failed one first.
 
-        A Query's entry stays, since ReadyForQuery is still to come; so does a Sync's.
+        Empty when the step is a Query or a Sync: its ReadyForQuery is still to come, so its entry stays.
         """
         dropped: list[Expected] = []
         if self._queue and self._queue[0].step is not Step.QUERY:
@@ -100,12 +118,30 @@ class Replies:
                 dropped.append(self._queue.popleft())
         return dropped
 
-    def copy_in(self) -> None:
-        """The upstream went into COPY FROM STDIN: it ignores every Sync that was sent ahead of the data."""
-        head = self._queue.popleft()
-        while self._queue and self._queue[0].step is Step.SYNC:
+    def copy_ended(self) -> None:
+        """The client sent CopyDone or CopyFail before it can have seen CopyInResponse."""
+        for entry in reversed(self._queue):
+            entry.copied += 1
+            if entry.step is not Step.SYNC:
+                return
+
+    def copy_in(self) -> bool:
+        """CopyInResponse came. Whether the client has still to send the data.
+
+        The upstream ignores every Sync that was sent ahead of the data. Raises ProtocolError when something else was:
+        it would take that for an error and we should be out of step.
+        """
+        head = self._queue.popleft() if self._queue else None
+        if head is None or head.step not in (Step.QUERY, Step.EXECUTE):
+            raise ProtocolError("the upstream asks for COPY data out of step")
+        waiting = head.copied == 0
+        while self._queue and self._queue[0].step is Step.SYNC and (waiting or self._queue[0].copied):
             self._queue.popleft()
+        if waiting and self._queue:
+            raise ProtocolError("a message was sent ahead of the data of COPY FROM STDIN")
+        head.copied -= not waiting
         self._queue.appendleft(head)
+        return waiting
 
     def drain(self) -> list[Expected]:
         """All entries, taken: the connection is over."""

@@ -1,12 +1,12 @@
-"""The conversation with a client after login: every transition in one table. An absent key is a protocol error.
+"""The conversation with a client after login: every transition in two tables. An absent key is a protocol error.
 
-PostgreSQL manual, "Message Flow". docs/protocol.md shows the table; a test compares the two.
+PostgreSQL manual, "Message Flow". docs/protocol.md shows the tables; a test compares them.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from nlsql_gateway.errors import ProtocolError
 
@@ -23,18 +23,26 @@ class Phase(enum.Enum):
 
 
 class Action(enum.Enum):
-    """What is done with a message."""
+    """What is done with a client's message."""
 
     ADMIT = "admit"
     "It carries statement text: through the gate, then on in its admitted form, or refused in step."
     RELAY = "relay"
-    "Sent on as it is, and its replies expected."
+    "Sent on as it is."
     REFUSE = "refuse"
     "Answered with an error that comes in step; the connection goes on."
     IGNORE = "ignore"
     "Dropped without an answer, as PostgreSQL does."
     END = "end"
     "The client leaves."
+
+
+class Event(enum.Enum):
+    """What moves the conversation besides the client's messages."""
+
+    COPY_BEGINS = "CopyInResponse"
+    COPY_FAILS = "an error ends COPY FROM STDIN in a simple query"
+    SKIP_BEGINS = "an error in the extended protocol, upstream's or ours, before the client's Sync"
 
 
 NAMES: Final = {
@@ -53,39 +61,61 @@ NAMES: Final = {
     ord("X"): "Terminate",
 }
 
-_EXTENDED = {ord(c): Action.RELAY for c in "BDECHS"}
 
-TABLE: Final[dict[Phase, dict[int, Action]]] = {
-    Phase.READY: {
-        ord("Q"): Action.ADMIT,
-        ord("P"): Action.ADMIT,
-        **_EXTENDED,
-        ord("F"): Action.REFUSE,  # it calls any function by OID, past every check of statement text
-        ord("d"): Action.IGNORE,  # left over from a COPY that failed
-        ord("c"): Action.IGNORE,
-        ord("f"): Action.IGNORE,
-        ord("X"): Action.END,
-    },
+class Move(NamedTuple):
+    action: Action
+    phase: Phase
+    "The phase after the message."
+
+
+def _row(phase: Phase, **moves: str) -> dict[int, Move]:
+    """``relay="BD"``: these messages are relayed and the phase stays."""
+    return {ord(kind): Move(Action(action), phase) for action, kinds in moves.items() for kind in kinds}
+
+
+TABLE: Final[dict[Phase, dict[int, Move]]] = {
+    Phase.READY: _row(
+        Phase.READY,
+        admit="QP",
+        # Data that comes ahead of CopyInResponse, or after a COPY that failed: PostgreSQL ignores the latter itself.
+        relay="BDECHSdcf",
+        refuse="F",  # it calls any function by OID, past every check of statement text
+        end="X",
+    ),
     Phase.SKIPPING: {
-        **{ord(c): Action.IGNORE for c in "QPBDECHFdcf"},
-        ord("S"): Action.RELAY,
-        ord("X"): Action.END,
+        **_row(Phase.SKIPPING, ignore="QPBDECHFdcf", end="X"),
+        ord("S"): Move(Action.RELAY, Phase.READY),
     },
     Phase.COPY_IN: {
-        ord("d"): Action.RELAY,
-        ord("c"): Action.RELAY,
-        ord("f"): Action.RELAY,
-        ord("H"): Action.IGNORE,  # "the backend will ignore Flush and Sync messages received during COPY"
-        ord("S"): Action.IGNORE,
-        ord("X"): Action.END,
+        **_row(
+            Phase.COPY_IN,
+            relay="d",
+            ignore="HS",  # "the backend will ignore Flush and Sync messages received during copy-in mode"
+            end="X",
+        ),
+        ord("c"): Move(Action.RELAY, Phase.READY),
+        ord("f"): Move(Action.RELAY, Phase.READY),
     },
 }
 
+EVENTS: Final[dict[Phase, dict[Event, Phase]]] = {
+    Phase.READY: {Event.COPY_BEGINS: Phase.COPY_IN, Event.SKIP_BEGINS: Phase.SKIPPING},
+    Phase.SKIPPING: {Event.SKIP_BEGINS: Phase.SKIPPING},
+    Phase.COPY_IN: {Event.COPY_FAILS: Phase.READY, Event.SKIP_BEGINS: Phase.SKIPPING},
+}
 
-def action(phase: Phase, kind: int) -> Action:
+
+def move(phase: Phase, kind: int) -> Move:
     """What to do with a message of type byte ``kind``. Raises ProtocolError for one that has no place here."""
     found = TABLE[phase].get(kind)
     if found is None:
-        name = NAMES.get(kind, f"type 0x{kind:02x}")
-        raise ProtocolError(f"unexpected message {name} while {phase.value}")
+        raise ProtocolError(f"unexpected message {NAMES.get(kind, f'type 0x{kind:02x}')} while {phase.value}")
+    return found
+
+
+def after(phase: Phase, event: Event) -> Phase:
+    """The phase after ``event``. Raises ProtocolError for one that cannot happen here."""
+    found = EVENTS[phase].get(event)
+    if found is None:
+        raise ProtocolError(f"{event.value} while {phase.value}")
     return found

@@ -1,0 +1,27 @@
+"""Gate: what a session needs of ``Admission``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from nlsql_gateway.admission import Admitted, Client, Outcome, Refused
+
+
+class Gate(Protocol):
+    """All raise AuditError when they could not record: then nothing goes upstream."""
+
+    def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
+        """Synchronous; None: call ``admit``."""
+
+    async def admit(self, text: str, client: Client) -> Admitted | Refused:
+        """Cancel the task to cancel the question."""
+
+    def current(self, admitted: Admitted, client: Client) -> bool:
+        """Whether what admitted it is still in force; else its text is admitted again."""
+
+    def executing(self, admitted: Admitted, client: Client, parameters: Sequence[str | None]) -> str:
+        """Called before an Execute goes upstream; the id of its record."""
+
+    def close(self, record_id: str, client: Client, outcome: Outcome) -> None:
+        """Called when the last reply has come."""

@@ -1,0 +1,307 @@
+"""Requests: a client's messages, in order: statement text through the gate, the rest by the table of ``wire/states``.
+
+A refused text keeps step in one uniform way: upstream is sent, in its place, a text that is certain to be a syntax
+error, and the error that comes back is exchanged for ours (``Expected.refusal``). PostgreSQL itself then aborts the
+transaction, skips to Sync and reports the true state; nothing of that is imitated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Final, assert_never
+
+from nlsql_gateway.admission import Admitted, Client, Refused
+from nlsql_gateway.errors import AuditError, ProtocolError
+from nlsql_gateway.server.accounts import Accounts
+from nlsql_gateway.server.conversation import Conversation
+from nlsql_gateway.server.gate import Gate
+from nlsql_gateway.server.names import Portal
+from nlsql_gateway.wire import upstream
+from nlsql_gateway.wire.downstream import (
+    Bind,
+    Parse,
+    parse_bind,
+    parse_execute,
+    parse_parse,
+    parse_query,
+    parse_target,
+)
+from nlsql_gateway.wire.framing import HEADER, Frames
+from nlsql_gateway.wire.messages import fault
+from nlsql_gateway.wire.replies import Expected, Step
+from nlsql_gateway.wire.states import Action, Event, after, move
+
+Verdict = Admitted | Refused
+
+REFUSED_TEXT: Final = "refused by nlsql-gateway"
+"""Certain to be a syntax error in every PostgreSQL."""
+
+REFUSED_NAME: Final = "nlsql-gateway refused"
+"""Of the statement that never comes to be: a failed Parse of the unnamed one would drop the client's own."""
+
+
+class Requests:
+    """``feed`` what the client sent. Raises ProtocolError, LimitError, AuditError: then the connection must end."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        accounts: Accounts,
+        gate: Gate,
+        client: Client,
+        *,
+        max_message: int,
+        write: Callable[[bytes], None],
+        inject: Callable[[bytes], None],
+        ask: Callable[[Coroutine[Any, Any, Verdict]], None],
+        leave: Callable[[], None],
+    ) -> None:
+        """``write`` sends upstream, ``inject`` to the client, ``leave`` is called at Terminate.
+
+        ``ask`` is called with what must be awaited; its verdict is to be handed to ``resume``.
+        """
+        self._conversation = conversation
+        self._accounts = accounts
+        self._gate = gate
+        self._simple = replace(client, protocol="simple")
+        self._extended = replace(client, protocol="extended")
+        self._frames = Frames(max_message)
+        self._write = write
+        self._inject = inject
+        self._ask = ask
+        self._leave = leave
+        self._out: list[bytes] = []
+        self._then: Callable[[Verdict], None] | None = None
+        "What waits for the verdict of ``ask``; meanwhile no message is taken."
+        self._left = False
+
+    @property
+    def ahead(self) -> int:
+        """Bytes that came and wait."""
+        return len(self._frames)
+
+    def feed(self, data: bytes) -> None:
+        self._frames.feed(data)
+        self._pump()
+
+    def resume(self, verdict: Verdict) -> None:
+        """The verdict that ``ask`` was to bring."""
+        then, self._then = self._then, None
+        assert then is not None
+        then(verdict)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Take all whole messages; one write upstream for all of them."""
+        try:
+            while self._then is None and not self._left:
+                found = self._frames.next()
+                if found is None:
+                    break
+                self._take(*found)
+        finally:
+            if self._out:
+                self._write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+                self._out.clear()
+
+    def _take(self, kind: int, whole: bytes) -> None:
+        action, phase = move(self._conversation.phase, kind)
+        if phase is not self._conversation.phase:
+            self._conversation.phase = phase
+        elif kind in b"cf" and action is Action.RELAY:
+            self._conversation.replies.copy_ended()
+        match action:
+            case Action.ADMIT:
+                try:
+                    (self._query if kind == ord("Q") else self._parse)(whole)
+                except ProtocolError as error:
+                    if error.sqlstate == error.default_sqlstate:
+                        raise
+                    # Text that is not UTF-8: an error like any other, as PostgreSQL has it.
+                    (self._refuse_query if kind == ord("Q") else self._refuse_extended)(
+                        Refused("", error.sqlstate, error.message)
+                    )
+            case Action.RELAY:
+                self._relay(kind, whole)
+            case Action.REFUSE:
+                self._refuse_query(
+                    Refused("", "0A000", "FunctionCall is not supported", hint="call the function in a SELECT")
+                )
+            case Action.IGNORE:
+                pass
+            case Action.END:
+                self._left = True
+                self._out.append(upstream.terminate())
+                self._leave()
+            case never:
+                assert_never(never)
+
+    def _relay(self, kind: int, whole: bytes) -> None:
+        """A message that carries no statement text; its reply is expected."""
+        match chr(kind):
+            case "B":
+                self._bind(whole)
+            case "E":
+                self._execute(whole)
+            case "D":
+                parse_target(whole[HEADER:])
+                self._send(whole, Expected(Step.DESCRIBE))
+            case "C":
+                self._close(whole)
+            case "S":
+                self._send(whole, Expected(Step.SYNC))
+            case _:
+                self._out.append(whole)  # Flush and COPY data have no reply of their own
+
+    def _send(self, message: bytes, expected: Expected) -> None:
+        self._out.append(message)
+        self._conversation.replies.expect(expected)
+        if expected.notice:
+            notice = self._conversation.due_notice()
+            if notice:
+                self._inject(notice)
+
+    # Text
+
+    def _admit(self, text: str, client: Client, then: Callable[[Verdict], None]) -> None:
+        """Through the gate, at once if that can be; otherwise no further message is taken until it is done."""
+        try:
+            verdict = self._gate.admit_now(text, client)
+        except AuditError as error:
+            verdict = unrecorded(error)
+        if verdict is not None:
+            then(verdict)
+        else:
+            self._then = then
+            self._ask(self._gate.admit(text, client))
+
+    def _query(self, whole: bytes) -> None:
+        text = parse_query(whole[HEADER:])
+
+        def then(verdict: Verdict) -> None:
+            if isinstance(verdict, Refused):
+                self._refuse_query(verdict)
+                return
+            expected = Expected(
+                Step.QUERY,
+                self._accounts.open(verdict.record_id),
+                rewritten=verdict.rewritten,
+                notice=_notices(verdict),
+                completed=self._conversation.names.effects(verdict),
+            )
+            self._send(whole if verdict.sql == text else upstream.query(verdict.sql), expected)
+
+        self._admit(text, self._simple, then)
+
+    def _parse(self, whole: bytes) -> None:
+        parse = parse_parse(whole[HEADER:])
+
+        def then(verdict: Verdict) -> None:
+            if isinstance(verdict, Refused):
+                self._refuse_extended(verdict, parse.name)
+                return
+            expected = Expected(
+                Step.PARSE,
+                rewritten=verdict.rewritten,
+                notice=_notices(verdict),
+                change=self._conversation.names.statements.send(parse.name, verdict),
+            )
+            self._send(whole if verdict.sql == parse.text else parse.encode(verdict.sql), expected)
+
+        self._admit(parse.text, self._extended, then)
+
+    def _refuse_query(self, refused: Refused) -> None:
+        self._send(upstream.query(REFUSED_TEXT), Expected(Step.QUERY, refusal=_error(refused)))
+
+    def _refuse_extended(self, refused: Refused, name: str = REFUSED_NAME) -> None:
+        """In the place of any message of the extended protocol: a Parse that fails. The rest up to Sync is skipped."""
+        refusal = Parse(name, "").encode(REFUSED_TEXT)
+        self._send(refusal, Expected(Step.PARSE, refusal=_error(refused)))
+        self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)
+
+    # Statements and portals
+
+    def _bind(self, whole: bytes) -> None:
+        bind = parse_bind(whole[HEADER:])
+        prepared = self._conversation.names.statements.get(bind.statement)
+        if prepared is None:  # nothing that was admitted: it does not go upstream
+            name = f'prepared statement "{bind.statement}"' if bind.statement else "unnamed prepared statement"
+            self._refuse_extended(Refused("", "26000", f"{name} does not exist"))
+            return
+        if self._gate.current(prepared, self._extended):
+            self._bound(whole, bind, prepared)
+            return
+        before = prepared
+
+        def then(verdict: Verdict) -> None:
+            """Policy or catalog changed since Parse: the statement must still come out the same."""
+            if isinstance(verdict, Refused):
+                self._refuse_extended(verdict)
+            elif verdict.sql != before.sql:
+                message = "cached plan must not change result type"  # what PostgreSQL says when tables changed
+                self._refuse_extended(Refused(verdict.record_id, "0A000", message, hint="prepare the statement again"))
+            else:
+                self._conversation.names.statements.renew(bind.statement, before, verdict)
+                self._bound(whole, bind, verdict)
+
+        self._admit(prepared.source, self._extended, then)
+
+    def _bound(self, whole: bytes, bind: Bind, prepared: Admitted) -> None:
+        portal = Portal(prepared, bind.parameters)
+        change = self._conversation.names.portals.send(bind.portal, portal, self._abandoned)
+        self._send(whole, Expected(Step.BIND, change=change, rewritten=prepared.rewritten))
+
+    def _execute(self, whole: bytes) -> None:
+        name = parse_execute(whole[HEADER:])
+        portal = self._conversation.names.portals.get(name)
+        if portal is None:
+            self._refuse_extended(Refused("", "34000", f'portal "{name}" does not exist'))
+            return
+        account = portal.account
+        if account is None or account.is_closed:
+            try:
+                record_id = self._gate.executing(portal.prepared, self._extended, portal.parameters)
+            except AuditError as error:
+                self._refuse_extended(unrecorded(error))
+                return
+            account = portal.account = self._accounts.open(record_id)
+        expected = Expected(
+            Step.EXECUTE,
+            account,
+            rewritten=portal.prepared.rewritten,
+            completed=self._conversation.names.effects(portal.prepared),
+        )
+        self._send(whole, expected)
+
+    def _close(self, whole: bytes) -> None:
+        kind, name = parse_target(whole[HEADER:])
+        names = self._conversation.names
+        change = names.statements.send(name, None) if kind == "S" else names.portals.send(name, None, self._abandoned)
+        self._send(whole, Expected(Step.CLOSE, change=change))
+
+    def _abandoned(self, portal: Portal) -> None:
+        """A portal is gone; if it was suspended, nobody goes on with it."""
+        if portal.account is not None:
+            self._accounts.close(portal.account)
+
+
+def unrecorded(error: AuditError) -> Refused:
+    return Refused("", error.sqlstate, error.message, error.detail, error.hint)
+
+
+def _error(refused: Refused) -> bytes:
+    return fault(
+        "ERROR",
+        refused.sqlstate,
+        refused.message,
+        detail=refused.detail,
+        hint=refused.hint,
+        position=refused.position,
+    ).encode()
+
+
+def _notices(admitted: Admitted) -> bytes:
+    return b"".join(
+        fault("NOTICE", "00000", notice.message, detail=notice.detail).encode(b"N") for notice in admitted.notices
+    )

@@ -1,0 +1,136 @@
+"""Responses: the upstream's replies, each matched with what it answers, so that the client stays in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from nlsql_gateway.errors import ProtocolError
+from nlsql_gateway.server.accounts import Accounts
+from nlsql_gateway.server.conversation import Conversation
+from nlsql_gateway.server.relay import Relay
+from nlsql_gateway.wire.framing import HEADER
+from nlsql_gateway.wire.messages import Fault, parse_fault
+from nlsql_gateway.wire.replies import Account, Expected, Step
+from nlsql_gateway.wire.states import Event, Phase, after
+from nlsql_gateway.wire.upstream import parse_parameter_status
+
+PINNED: Final = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
+"""What the parsers rely on. Should the upstream ever report another value, the connection ends at once."""
+
+
+def check_parameter(name: str, value: str) -> None:
+    """Raises ProtocolError when a pinned setting has another value."""
+    if PINNED.get(name, value) != value:
+        raise ProtocolError(f"the database reports {name} = {value}, and the gateway needs {PINNED[name]}")
+
+
+class Responses:
+    """``feed`` what the upstream sent. Raises ProtocolError, LimitError, AuditError: then the connection must end."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        accounts: Accounts,
+        write: Callable[[bytes], None],
+        ready: Callable[[], None],
+    ) -> None:
+        """``write`` sends to the client; ``ready`` is called after each ReadyForQuery."""
+        self._conversation = conversation
+        self._accounts = accounts
+        self._ready = ready
+        self._relay = Relay(write, self._inspect)
+        self.feed = self._relay.feed
+        self.inject = self._relay.inject
+        self.said_farewell = False
+        "The upstream has told the client itself why it ends the connection."
+
+    def _inspect(self, kind: int, message: bytes) -> bytes | None:
+        """Keep step with one reply; what to send in its place, None to let it pass."""
+        match chr(kind):
+            case "E":
+                instead = self._failed(parse_fault(message[HEADER:]))
+                self._notify()
+                return instead
+            case "S":
+                check_parameter(*parse_parameter_status(message[HEADER:]))
+            case "G":
+                if self._conversation.replies.copy_in():
+                    self._conversation.phase = after(self._conversation.phase, Event.COPY_BEGINS)
+            case "W":
+                raise ProtocolError("the upstream began a replication stream, which is not supported")
+            case _:
+                self._answered(kind, message)
+                self._notify()
+        return None
+
+    def _answered(self, kind: int, message: bytes) -> None:
+        replies = self._conversation.replies
+        head = replies.head
+        if kind == ord("C") and head is not None and head.completed is not None:
+            head.completed(message[HEADER:-1])
+        entry = replies.answered(kind)
+        if entry is not None:
+            if entry.change is not None:
+                entry.change(True)
+            if entry.account is not None:
+                self._count(entry.account)
+                if kind != ord("s"):  # PortalSuspended: the next Execute goes on with it
+                    self._accounts.close(entry.account)
+        if kind == ord("Z"):
+            self._conversation.status = message[HEADER:]
+            if self._conversation.is_idle:
+                for account in self._conversation.names.suspended():
+                    self._accounts.close(account)
+            self._ready()
+
+    def _failed(self, fault: Fault) -> bytes | None:
+        conversation = self._conversation
+        self.said_farewell = self.said_farewell or fault.is_fatal
+        head = conversation.replies.head
+        if head is None:
+            return None  # FATAL, such as 57P01: the connection ends
+        dropped = conversation.replies.fail()
+        if dropped and not len(conversation.replies):
+            conversation.phase = after(conversation.phase, Event.SKIP_BEGINS)  # its Sync is still to come
+        elif conversation.phase is Phase.COPY_IN:
+            conversation.phase = after(conversation.phase, Event.COPY_FAILS)
+        if head.account is not None:
+            self._count(head.account)
+            head.account.sqlstate = fault.sqlstate
+        for entry in dropped:
+            if entry.change is not None:
+                entry.change(False)
+            if entry.account is not None:
+                self._accounts.close(entry.account, fault.sqlstate)
+        return _instead(head, fault)
+
+    def end(self) -> None:
+        """The connection is over: close what was running; nobody knows how it ended. Raises AuditError."""
+        for entry in self._conversation.replies.drain():
+            if entry.account is not None:
+                self._count(entry.account)
+                self._accounts.close(entry.account, "08006")
+        for account in self._conversation.names.suspended():
+            self._accounts.close(account)
+
+    def _count(self, account: Account) -> None:
+        rows, octets = self._relay.take()
+        account.rows += rows
+        account.bytes += octets
+
+    def _notify(self) -> None:
+        notice = self._conversation.due_notice()
+        if notice:
+            self._relay.inject(notice)
+
+
+def _instead(entry: Expected, fault: Fault) -> bytes | None:
+    """What the client gets in the place of the upstream's error; None: the very same."""
+    if fault.is_fatal:
+        return None
+    if entry.refusal is not None:
+        return entry.refusal
+    if entry.rewritten and "P" in fault.fields and entry.step is not Step.SYNC:
+        return fault.encode(leave_out="P")
+    return None

@@ -1,0 +1,211 @@
+"""The conversation with the client: what it sends, read; what the gateway itself tells it, written.
+
+PostgreSQL manual, "Message Formats". Every ``parse_`` takes a body without its header and raises ProtocolError.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nlsql_gateway.errors import ProtocolError
+from nlsql_gateway.wire.messages import (
+    CANCEL_REQUEST,
+    COUNT,
+    GSSENC_REQUEST,
+    INT32,
+    PROTOCOL_3_0,
+    SSL_REQUEST,
+    message,
+    string,
+    text,
+)
+
+# The first packet
+
+
+@dataclass(frozen=True, slots=True)
+class SslRequest:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class GssEncRequest:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequest:
+    process: int
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    major: int
+    minor: int
+    parameters: Mapping[str, str]
+
+    @property
+    def unknown_options(self) -> list[str]:
+        """Protocol options that we do not know; all begin with ``_pq_.``."""
+        return [name for name in self.parameters if name.startswith("_pq_.")]
+
+
+FirstPacket = SslRequest | GssEncRequest | CancelRequest | Startup
+
+
+def parse_first(body: bytes) -> FirstPacket:
+    """The packet before login, without its length: at least four bytes."""
+    code = INT32.unpack_from(body)[0]
+    if code == SSL_REQUEST and len(body) == 4:
+        return SslRequest()
+    if code == GSSENC_REQUEST and len(body) == 4:
+        return GssEncRequest()
+    if code == CANCEL_REQUEST and 12 <= len(body) <= 4 + 4 + 256:
+        return CancelRequest(INT32.unpack_from(body, 4)[0], body[8:])
+    if code in (SSL_REQUEST, GSSENC_REQUEST, CANCEL_REQUEST):
+        raise ProtocolError("invalid length of startup packet")
+    return Startup(code >> 16, code & 0xFFFF, _parameters(body[4:]) if code >> 16 == 3 else {})
+
+
+def _parameters(body: bytes) -> dict[str, str]:
+    """Names and values by turns, each ended by a zero, and one zero more."""
+    if body[-1:] != b"\0" or body[-2:-1] not in (b"\0", b""):
+        raise ProtocolError("invalid startup packet layout: expected terminator as last byte")
+    words = body[:-1].split(b"\0")[:-1]
+    if len(words) % 2:
+        raise ProtocolError("invalid startup packet layout: a name without a value")
+    parameters: dict[str, str] = {}
+    for name, value in zip(words[::2], words[1::2], strict=True):
+        key = text(name)
+        if not key or key in parameters:  # a name given twice would be two things to two readers
+            raise ProtocolError("invalid startup packet layout: a name that is empty or given twice")
+        parameters[key] = text(value)
+    return parameters
+
+
+# Login
+
+
+def authentication(code: int, data: bytes = b"") -> bytes:
+    return message(b"R", INT32.pack(code) + data)
+
+
+def parse_sasl_initial(body: bytes) -> tuple[str, bytes]:
+    mechanism, position = string(body, 0)
+    if len(body) < position + 4:
+        raise ProtocolError("malformed SASLInitialResponse message")
+    size = INT32.unpack_from(body, position)[0]
+    data = body[position + 4 :]
+    if size != len(data):
+        raise ProtocolError("malformed SASLInitialResponse message")
+    return mechanism, data
+
+
+def negotiate_version(minor: int, options: Sequence[str]) -> bytes:
+    """NegotiateProtocolVersion: the newest minor version that we speak, and every option that we do not know."""
+    names = b"".join(name.encode() + b"\0" for name in options)
+    return message(b"v", INT32.pack(PROTOCOL_3_0 + minor) + INT32.pack(len(options)) + names)
+
+
+def parameter_status(name: str, value: str) -> bytes:
+    return message(b"S", f"{name}\0{value}\0".encode())
+
+
+def backend_key(process: int, secret: bytes) -> bytes:
+    return message(b"K", INT32.pack(process) + secret)
+
+
+def ready(status: bytes = b"I") -> bytes:
+    return message(b"Z", status)
+
+
+# Statements
+
+
+def parse_query(body: bytes) -> str:
+    statement, end = string(body, 0)
+    if end != len(body):
+        raise ProtocolError("malformed Query message")
+    return statement
+
+
+@dataclass(frozen=True, slots=True)
+class Parse:
+    name: str
+    text: str
+    types: bytes = b"\0\0"
+    "The count and the type OIDs, as they came."
+
+    def encode(self, statement: str) -> bytes:
+        """The message with another statement text: name and parameter types stay."""
+        return message(b"P", self.name.encode() + b"\0" + statement.encode() + b"\0" + self.types)
+
+
+def parse_parse(body: bytes) -> Parse:
+    name, position = string(body, 0)
+    statement, position = string(body, position)
+    types = body[position:]
+    if len(types) < 2 or len(types) != 2 + 4 * COUNT.unpack_from(types)[0]:
+        raise ProtocolError("malformed Parse message")
+    return Parse(name, statement, types)
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    portal: str
+    statement: str
+    parameters: tuple[str | None, ...]
+    "Text as it is, binary as ``hex:…``, NULL as None."
+
+
+def parse_bind(body: bytes) -> Bind:
+    portal, position = string(body, 0)
+    statement, position = string(body, position)
+    try:
+        (count,) = COUNT.unpack_from(body, position)
+        formats = struct.unpack_from(f"!{count}h", body, position + 2)
+        position += 2 + 2 * count
+        (total,) = COUNT.unpack_from(body, position)
+        position += 2
+        values: list[str | None] = []
+        for index in range(total):
+            (size,) = INT32.unpack_from(body, position)
+            position += 4
+            if size == -1:
+                values.append(None)
+                continue
+            if size < 0 or position + size > len(body):
+                raise ProtocolError("malformed Bind message")
+            value = body[position : position + size]
+            position += size
+            # "zero (all text), one (for all parameters), or as many as there are parameters"
+            binary = (formats[index] if count > 1 else formats[0]) if count else 0
+            values.append("hex:" + value.hex() if binary else value.decode("utf-8", "backslashreplace"))
+        (count,) = COUNT.unpack_from(body, position)
+    except (struct.error, IndexError) as error:
+        raise ProtocolError("malformed Bind message") from error
+    if position + 2 + 2 * count != len(body):
+        raise ProtocolError("malformed Bind message")
+    return Bind(portal, statement, tuple(values))
+
+
+def parse_target(body: bytes) -> tuple[str, str]:
+    """Of Describe and Close: ``S`` or ``P``, and the name."""
+    kind = body[:1].decode("latin-1")
+    if kind not in ("S", "P"):
+        raise ProtocolError("Describe or Close of neither a statement nor a portal")
+    name, end = string(body, 1)
+    if end != len(body):
+        raise ProtocolError("malformed Describe or Close message")
+    return kind, name
+
+
+def parse_execute(body: bytes) -> str:
+    """The portal's name; the row limit stays where it is."""
+    name, end = string(body, 0)
+    if end + 4 != len(body):
+        raise ProtocolError("malformed Execute message")
+    return name
