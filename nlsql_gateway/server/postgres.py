@@ -16,7 +16,6 @@ import asyncpg
 
 from nlsql_gateway.config import Upstream
 from nlsql_gateway.errors import UpstreamError
-from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.server.catalog_reading import Picture, read
 from nlsql_gateway.server.probe import Role, probe
 from nlsql_gateway.server.service_login import STATEMENT_TIMEOUT, connect_arguments, translated
@@ -106,7 +105,7 @@ class UpstreamDatabase:
             return self._picture.catalog
 
     async def _read(self) -> None:
-        """One reading, into ``_picture`` or ``_failure``; cancelled, it counts for nothing and the next caller reads."""
+        """One reading, into ``_picture`` or ``_failure``. Cancelled, it counts for nothing: the next caller reads."""
         self._begun += 1
         number = self._begun
         try:
