@@ -87,7 +87,7 @@ def probe(url: str, model: str, *, timeout: float) -> bool:
     try:
         if not client.is_model_ready(model, client_timeout=timeout):
             return False
-        client.start_stream(lambda _, error: answers.put(error), stream_timeout=timeout)
+        client.start_stream(lambda result, error: answers.put(error), stream_timeout=timeout)  # noqa: ARG005 - by keyword
         client.async_stream_infer(model, _inputs(_CANARY, {"max_tokens": 1}))
         return answers.get(timeout=timeout) is None
     except (InferenceServerException, queue.Empty):
