@@ -12,10 +12,10 @@ a new head. Against that keep the head's line, now and then, where such a person
 ticket, paper): ``verify`` prints it. And a record says what the gateway was told: a client's ``application_name`` is
 its own claim.
 
-A crash between append and head leaves the head behind the log: that is accepted, since nothing is missing. After a
-power cut, with durability ``written``, the kernel may have lost records that were already acted on: the head is then
-ahead of the log, the gateway writes that down in a ``repaired`` record, and ``verify`` reports it; ``fsync`` excludes
-this.
+A crash between append and head leaves the head behind the log: that is accepted, since nothing is missing, when the
+log still has the record that the head knows. After a power cut, with durability ``written``, the kernel may have lost
+records that were already acted on: the head is then ahead of the log, the gateway writes that down in a ``repaired``
+record, and ``verify`` reports it; ``fsync`` excludes this.
 """
 
 from __future__ import annotations

@@ -7,11 +7,13 @@ Blank lines and lines that begin with ``;`` or ``#`` are comments. The verifier 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +61,11 @@ def add(path: Path, name: str, password: str) -> None:
     if not password:
         raise ConfigError("the password is empty")
     verifier = Verifier.build(password, secrets.token_bytes(_SALT_BYTES))
-    entry = f"{_quoted(name)} {_quoted(str(verifier))}"
+    with _alone(path):
+        _write(path, name, f"{_quoted(name)} {_quoted(str(verifier))}")
+
+
+def _write(path: Path, name: str, entry: str) -> None:
     lines = _lines(path) if path.exists() else []
     kept: list[str] = []
     written = False
@@ -73,6 +79,23 @@ def add(path: Path, name: str, password: str) -> None:
     if not written:
         kept.append(entry)
     _replace(path, "".join(f"{line}\n" for line in kept))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """No two programs read and write the users of one folder at a time: the second would undo the first."""
+    folder = -1
+    try:
+        folder = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    except OSError as error:
+        if folder >= 0:
+            os.close(folder)
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        os.close(folder)
 
 
 def _check_name(name: str) -> None:

@@ -92,6 +92,32 @@ def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
     opened(path).close()
 
 
+@pytest.mark.parametrize("durability", ["written", "fsync"])
+def test_what_was_acknowledged_before_a_kill_is_there(tmp_path: Path, durability: str) -> None:
+    """Killed with SIGKILL at whatever it is doing, again and again; the log is whole and continued each time."""
+    path = tmp_path / "audit.jsonl"
+    program = (
+        "import pathlib, sys\nfrom dataclasses import replace\nfrom nlsql_gateway.audit import FileSink\n"
+        "from tests.audit.records import DECISION\n"
+        "sink = FileSink(pathlib.Path(sys.argv[1]), durability=sys.argv[2])\n"
+        "for number in range(10**9):\n"
+        "    sink.append(replace(DECISION, id=f'{sys.argv[3]}-{number}', text='x' * (number % 3000)))\n"
+        "    print(f'{sys.argv[3]}-{number}', flush=True)\n"
+    )
+    acknowledged: list[str] = []
+    for attempt in range(6):
+        command = [sys.executable, "-c", program, str(path), durability, str(attempt)]
+        root = Path(__file__).parents[2]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, text=True) as process:
+            assert process.stdout is not None
+            acknowledged.extend(process.stdout.readline().strip() for _ in range(50 + 37 * attempt))
+            process.kill()
+            acknowledged.extend(line.strip() for line in process.stdout if line.endswith("\n"))
+    opened(path).close()
+    assert isinstance(whole := verify(path), Whole)
+    assert set(acknowledged) <= {record["id"] for record in last(path, whole.records)}
+
+
 @pytest.mark.parametrize("path", ["/dev/full", "/dev/null", "/proc/nothing/audit.jsonl"])
 def test_what_is_no_file_is_refused(path: str) -> None:
     with pytest.raises(AuditError, match=path):

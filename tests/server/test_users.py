@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_add_replaces_a_name_and_keeps_the_rest(tmp_path: Path) -> None:
     assert knows(load(path)["ada"], "new")
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["users.txt"]
+
+
+def test_many_at_the_same_time_are_all_there(tmp_path: Path) -> None:
+    path = tmp_path / "users.txt"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: add(path, f"user{number}", "x"), range(40)))
+    assert set(load(path)) == {f"user{number}" for number in range(40)}
 
 
 def test_two_salts_differ(tmp_path: Path) -> None:
