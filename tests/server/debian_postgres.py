@@ -31,7 +31,7 @@ def running(postgres: Path) -> Iterator[int]:
         if account is not None:
             os.chown(folder, account.pw_uid, account.pw_gid)
         user, group = (account.pw_name, account.pw_gid) if account else (None, None)
-        initdb = [
+        initdb: list[str | Path] = [
             postgres.with_name("initdb"),
             "-D",
             folder,
