@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,9 @@ class Broken:
     line: int
     "From 1; one after the last when records are missing at the end."
     seq: int | None
-    "The number of the first bad record, or of the first that is missing; None when the line does not tell."
+    "The number of the first bad record, or of the first that is missing; None when neither can be told."
     id: str
-    "Of the record, empty when the line does not tell."
+    "Of the record, as its line has it; empty when it has none."
     reason: str
 
     def __str__(self) -> str:
@@ -85,11 +86,11 @@ def _line(log: IO[bytes], patience: float) -> bytes:
 def _check(line: bytes, seq: int, prev: str, head: Head | None) -> dict[str, Any] | Broken:
     """``line`` must be record ``seq``, follow ``prev``, and be the one that the head knows by this number."""
     if not line.endswith(b"\n"):
-        return Broken(seq, None, "", "it ends in the middle of a record")
+        return Broken(seq, seq, "", "it ends in the middle of a record")
     try:
         record = unseal(line[:-1])
     except ValueError as error:
-        return Broken(seq, None, "", str(error))
+        return Broken(seq, seq, _claimed_id(line), str(error))
     found, name = record["seq"], str(record.get("id", ""))
     if found > seq:
         gone = f"record {seq} is" if found == seq + 1 else f"records {seq} to {found - 1} are"
@@ -103,6 +104,12 @@ def _check(line: bytes, seq: int, prev: str, head: Head | None) -> dict[str, Any
     if record.get("kind") == "repaired" and record.get("end") != "whole":
         return Broken(seq, found, name, _found_at_start(record))
     return record
+
+
+def _claimed_id(line: bytes) -> str:
+    """Of a record that was altered: its id, unless that is what was altered, helps to find what belongs to it."""
+    found = re.search(rb',"id":"([^"\\]{1,100})"', line)
+    return found[1].decode(errors="replace") if found else ""
 
 
 def _found_at_start(record: dict[str, Any]) -> str:

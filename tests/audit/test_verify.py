@@ -93,6 +93,8 @@ def test_the_first_bad_record_is_named(log: Path) -> None:
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join([lines[0], *lines[2:]]))
     assert str(broken_at(log)) == "line 2 (record 3, id e1): record 2 is missing before it, or it was moved"
+    log.write_bytes(b"".join([*lines[:2], lines[2].replace(b'"rows":3', b'"rows":4'), lines[3]]))
+    assert str(broken_at(log)) == ("line 3 (record 3, id e1): it was altered: its hash is not that of its content")
 
 
 def test_missing_records_at_the_end_are_counted(log: Path) -> None:
