@@ -108,8 +108,8 @@ def _check(line: bytes, seq: int, prev: str, head: Head | None) -> dict[str, Any
 
 def _claimed_id(line: bytes) -> str:
     """Of a record that was altered: its id, unless that is what was altered, helps to find what belongs to it."""
-    found = re.search(rb',"id":"([^"\\]{1,100})"', line)
-    return found[1].decode(errors="replace") if found else ""
+    found = re.search(rb',"id":"([\w.:-]{1,100})"', line)
+    return found[1].decode() if found else ""
 
 
 def _found_at_start(record: dict[str, Any]) -> str:
