@@ -35,6 +35,9 @@ class _Commands(click.Group):
             ctx.exit(2 if isinstance(error, ConfigError | AuditError) else 1)
 
 
+_TEXT_MAY_BEGIN_WITH_DASHES = {"ignore_unknown_options": True}
+"""``nlsql-gateway explain "-- ask: …"`` has no unknown option."""
+
 _config = click.option(
     "--config",
     "-c",
@@ -78,7 +81,7 @@ def check(config: Path, database: str) -> None:
         sys.exit(1)
 
 
-@main.command()
+@main.command(context_settings=_TEXT_MAY_BEGIN_WITH_DASHES)
 @click.argument("question")
 @_config
 @click.option("--as", "user", required=True, metavar="USER", help="Who asks.")
@@ -99,7 +102,7 @@ def ask(question: str, config: Path, user: str, database: str, *, explain: bool,
     click.echo(_rendered(reply.columns, reply.rows, style), nl=False)
 
 
-@main.command()
+@main.command(context_settings=_TEXT_MAY_BEGIN_WITH_DASHES)
 @click.argument("text")
 @_config
 @click.option("--as", "user", required=True, metavar="USER", help="Whose rights decide.")

@@ -21,7 +21,9 @@ SYSTEM_PSQL = Path("/usr/bin/psql")
      r"\conninfo", r"\encoding", r"\dx", r"\dd", r"\d products_pkey"],
 )  # fmt: skip
 def test_psql_browses(gateway: RunningGateway, command: str) -> None:
-    for psql in (None, *([SYSTEM_PSQL] if SYSTEM_PSQL.exists() else [])):
+    # An older psql cannot list the databases of a newer server, with or without a gateway.
+    others = [SYSTEM_PSQL] if SYSTEM_PSQL.exists() and command != r"\l" else []
+    for psql in (None, *others):
         done = gateway.psql("-c", command, psql=psql)
         assert done.returncode == 0, done.stderr
         assert "ERROR" not in done.stderr
