@@ -80,7 +80,7 @@ def access(relation: Relation, principal: Principal, catalog: Catalog, policy: P
     if not offers:
         return None
     columns = tuple(
-        (column, _combined(column, offers))
+        (column, _combined(_own(relation, column), column, offers))
         for column in relation.columns
         if any(column.name in offer.shown for offer in offers)
     )
@@ -173,14 +173,13 @@ def _any(conditions: list[str | None]) -> str | None:
     return known[0] if len(known) == 1 else " OR ".join(f"({condition})" for condition in known)
 
 
-def _combined(column: Column, offers: list[_Offer]) -> str | None:
+def _combined(itself: str, column: Column, offers: list[_Offer]) -> str | None:
     """How the column is shown: as the best role shows it that gives the row at hand."""
     nothing = masks.null(column)
     shown = [(offer.condition, offer.shown.get(column.name, nothing)) for offer in offers]
     if len({how for _, how in shown}) == 1:
         return shown[0][1]
     shown.sort(key=lambda one: 0 if one[1] is None else 2 if one[1] == nothing else 1)
-    itself = identifier(column.name)
     cases: list[str] = []
     otherwise = nothing
     for condition, how in shown:

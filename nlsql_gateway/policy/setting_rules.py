@@ -29,10 +29,19 @@ class SettingRule:
             case "values":
                 return value is not None and normal(value) in self.values
             case "timeout":
-                return value is not None and _TIMEOUT.fullmatch(value.strip()) is not None
+                return value is not None and bool(milliseconds(value))
 
 
-_TIMEOUT = re.compile(r"0*[1-9][0-9]*\s*(us|ms|s|min|h|d)?")
+_TIMEOUT = re.compile(r"([0-9]+)\s*(us|ms|s|min|h|d)?")
+_UNITS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def milliseconds(value: str) -> float | None:
+    """A timeout as PostgreSQL reads it (manual, 19.1.1); 0 is none at all; None: not one."""
+    match = _TIMEOUT.fullmatch(value.strip())
+    return int(match[1]) * _UNITS[match[2] or "ms"] if match is not None else None
+
+
 _TRUE = frozenset({"on", "true", "tru", "tr", "t", "yes", "ye", "y", "1"})
 _FALSE = frozenset({"off", "of", "false", "fals", "fal", "fa", "f", "no", "n", "0"})
 

@@ -13,7 +13,7 @@ from nlsql_gateway.policy.case import READ_ONLY, Case
 from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.model import Policy
 from nlsql_gateway.policy.names import path
-from nlsql_gateway.policy.setting_rules import READABLE, same
+from nlsql_gateway.policy.setting_rules import READABLE, milliseconds, same
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import Node
 from nlsql_gateway.sql.survey import FunctionUse, constant
@@ -39,11 +39,20 @@ def allow_settings(case: Case) -> Case | Deny:
 
 
 def permitted(name: str, value: str | None, policy: Policy) -> bool:
-    """Whether a client may give setting ``name`` (in lower case) this value; None: not known from the text."""
-    if name in policy.pins:
-        return value is not None and same(value, policy.pins[name])
+    """Whether a client may give setting ``name`` (in lower case) this value; None: not known from the text.
+
+    A pinned setting may only get the value that it has; a pinned timeout may be made shorter.
+    """
     rule = policy.settings.get(name)
-    return rule is not None and rule.permits(value)
+    pin = policy.pins.get(name)
+    if pin is None:
+        return rule is not None and rule.permits(value)
+    if value is None:
+        return False
+    if rule is not None and rule.kind == "timeout":
+        wanted, most = milliseconds(value), milliseconds(pin)
+        return bool(wanted) and (not most or (wanted is not None and wanted <= most))
+    return same(value, pin)
 
 
 def readable(name: str, policy: Policy) -> bool:
