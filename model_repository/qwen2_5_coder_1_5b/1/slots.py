@@ -54,7 +54,7 @@ class Lease:
     save: str | None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Ticket:
     following: bool = False
     "Waits for another question's prompt, not for a slot: later ones may pass."
