@@ -59,10 +59,10 @@ class Tls(_Section):
 class Listen(_Section):
     host: str = "127.0.0.1"
     "The address to listen on; 0.0.0.0 for all, then with listen.tls."
-    port: int = Field(6432, ge=0, le=65535)
+    port: int = Field(default=6432, ge=0, le=65535)
     "0: any free port; the ready line says which."
     tls: Tls | None = None
-    max_clients: int = Field(1000, gt=0)
+    max_clients: int = Field(default=1000, gt=0)
     "One more is refused with 53300."
     login_timeout: Seconds = 30.0
     "From accept to the end of login."
@@ -75,7 +75,7 @@ class Listen(_Section):
 class Upstream(_Section):
     host: str = "127.0.0.1"
     "A host name or address, or the folder of a Unix socket."
-    port: int = Field(5432, ge=1, le=65535)
+    port: int = Field(default=5432, ge=1, le=65535)
     "Of the PostgreSQL server or pooler behind the gateway."
     user: str
     "The service role that every statement runs as; `nlsql-gateway check` says when it may do too much."
@@ -131,11 +131,11 @@ class Ask(_Section):
     "The template family; auto tells it from the model's name."
     deadline: Seconds = 20.0
     "From the question to its SQL, repairs included; past it 57014."
-    repairs: int = Field(2, ge=0, le=5)
+    repairs: int = Field(default=2, ge=0, le=5)
     "How often the model may mend its SQL with the error."
-    max_tokens: int = Field(400, gt=0)
+    max_tokens: int = Field(default=400, gt=0)
     "Of one answer of the model."
-    max_prompt_tokens: int = Field(6000, gt=0)
+    max_prompt_tokens: int = Field(default=6000, gt=0)
     "The schema is pruned to fit."
     api_key_env: str | None = None
     "openai: the environment variable that holds the key."
@@ -210,7 +210,8 @@ def load(path: Path) -> Settings:
         settings = Settings(**data)
     except ValidationError as error:
         raise ConfigError("\n".join(_fault(path, dict(e)) for e in error.errors())) from error
-    return _resolved(settings, path.resolve().parent)
+    resolved: Settings = _resolved(settings, path.resolve().parent)
+    return resolved
 
 
 def _fault(path: Path, error: dict[str, Any]) -> str:
