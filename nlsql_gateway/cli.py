@@ -87,7 +87,14 @@ def check(config: Path, database: str) -> None:
 @click.option("--as", "user", required=True, metavar="USER", help="Who asks.")
 @click.option("--database", "-d", required=True, metavar="DB", help="The database to ask.")
 @click.option("--explain", is_flag=True, help="Show the SQL and the policy's verdict; run nothing.")
-@click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="Of the rows.",
+)
 def ask(question: str, config: Path, user: str, database: str, *, explain: bool, style: str) -> None:
     """Ask QUESTION through the running gateway and print the rows.
 
@@ -107,7 +114,9 @@ def ask(question: str, config: Path, user: str, database: str, *, explain: bool,
 @_config
 @click.option("--as", "user", required=True, metavar="USER", help="Whose rights decide.")
 @click.option("--database", "-d", required=True, metavar="DB", help="The database it would run in.")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the answer."
+)
 def explain(text: str, config: Path, user: str, database: str, style: str) -> None:
     """Show what would become of TEXT, a statement or a question, without running it. Exit with 1 when refused."""
     judgement = asyncio.run(app.explain(config, text, user=user, database=database))
