@@ -7,6 +7,8 @@ from pathlib import Path
 import dockerfile
 import pytest
 
+from nlsql_gateway import cli
+
 ROOT = Path(__file__).parents[2]
 COMMANDS = dockerfile.parse_file(str(ROOT / "deploy" / "Dockerfile"))
 
@@ -87,7 +89,6 @@ def test_carries_neither_model_nor_postgres() -> None:
 
 
 def test_starts_a_command_that_the_gateway_has() -> None:
-    from nlsql_gateway import cli
 
     assert _last("ENTRYPOINT").json
     assert _last("ENTRYPOINT").value == ("nlsql-gateway",)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from nlsql_gateway import cli
+
 SYSTEMD = Path(__file__).parents[2] / "deploy" / "systemd"
 UNIT = SYSTEMD / "nlsql-gateway.service"
 
@@ -61,7 +63,6 @@ def test_sysusers_makes_the_user_that_the_unit_runs_as(tmp_path: Path) -> None:
 
 
 def test_starts_a_command_that_the_gateway_has() -> None:
-    from nlsql_gateway import cli
 
     _, name, *arguments = shlex.split(_value("ExecStart"))
     context = cli.main.commands[name].make_context(name, arguments)
