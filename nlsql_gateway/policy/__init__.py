@@ -11,6 +11,7 @@ from nlsql_gateway.policy.engine import decide
 from nlsql_gateway.policy.loading import load
 from nlsql_gateway.policy.model import ColumnMask, Grant, Policy, Principal, RowFilter
 from nlsql_gateway.policy.startup import startup_settings
+from nlsql_gateway.policy.unmatched import unmatched
 from nlsql_gateway.policy.visible import visible
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "decide",
     "load",
     "startup_settings",
+    "unmatched",
     "visible",
 ]

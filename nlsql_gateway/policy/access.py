@@ -102,7 +102,7 @@ def _offer(role: Role, relation: Relation, principal: Principal, catalog: Catalo
     conditions: list[str] = []
     for rule in role.filters:
         if any(pattern.matches(member) for pattern in rule.tables for member in family):
-            if not _fits(rule.using, relation, catalog):
+            if not fits(rule.using, relation, catalog):
                 return None
             condition = rule.using.render(relation.name, principal.attributes)
             if condition is None:
@@ -153,7 +153,7 @@ def ancestors(relation: Relation, catalog: Catalog) -> Iterator[Relation]:
             yield parent
 
 
-def _fits(using: Fragment, relation: Relation, catalog: Catalog) -> bool:
+def fits(using: Fragment, relation: Relation, catalog: Catalog) -> bool:
     """Whether every column of the condition is there, so that no column around it can take its place."""
     inner = [catalog.relations.get(key) for key in using.relations]
     if None in inner:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from nlsql_gateway.policy.case import READ_ONLY, Case
 from nlsql_gateway.policy.decision import Deny, Reason
-from nlsql_gateway.policy.nodes import ALLOWED_KEYS, OPERATORS, SAMPLING_METHODS, WRITES
+from nlsql_gateway.policy.nodes import OPERATORS, SAMPLING_METHODS, WRITES, strange
 
 
 def allow_constructs(case: Case) -> Case | Deny:
     survey = case.survey
-    strange = survey.keys - ALLOWED_KEYS
-    for key in sorted(strange & WRITES.keys()):
+    for key in sorted(survey.keys & WRITES.keys()):
         return case.deny(
             Reason.WRITE, f"cannot execute {WRITES[key]}: everything here is read only", sqlstate=READ_ONLY
         )
-    if strange:
-        return case.deny(Reason.CONSTRUCT, f"not allowed in a statement: {', '.join(sorted(strange))}")
+    if refused := strange(survey.keys):
+        return case.deny(Reason.CONSTRUCT, f"not allowed in a statement: {refused}")
     for operator in survey.operators:
         if operator[:-1] not in ((), ("pg_catalog",)) or operator[-1] not in OPERATORS:
             return case.deny(

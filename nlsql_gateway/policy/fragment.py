@@ -13,7 +13,7 @@ from typing import Any
 
 from nlsql_gateway.errors import GatewayError
 from nlsql_gateway.policy.literals import literal
-from nlsql_gateway.policy.nodes import ALLOWED_KEYS
+from nlsql_gateway.policy.nodes import strange
 from nlsql_gateway.policy.values import Attribute
 from nlsql_gateway.sql import Kind, Statement, classify
 from nlsql_gateway.sql.grammar import Node, scan
@@ -69,8 +69,8 @@ def parse(text: str, tables: frozenset[str]) -> Fragment:
     """The condition ``text`` of a row filter on tables with these names. Raises ValueError with what is wrong."""
     statement = _parsed(text)
     found = survey(statement.node)
-    if not found.keys <= ALLOWED_KEYS:
-        raise ValueError(f"not allowed in a condition: {', '.join(sorted(found.keys - ALLOWED_KEYS))}")
+    if refused := strange(found.keys):
+        raise ValueError(f"not allowed in a condition: {refused}")
     nested = _nested(statement.node)
     inner = [use for use in found.tables if use.location in nested]
     if any(not use.schema for use in inner):

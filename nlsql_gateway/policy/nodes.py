@@ -42,6 +42,13 @@ WRITES = {
 }
 """Refused parts that write or lock, and what to call them."""
 
+
+def strange(keys: frozenset[str]) -> str:
+    """The names of nodes that are not allowed among ``keys``, for a message; '' when all are."""
+    found = sorted(keys - ALLOWED_KEYS)
+    return ", ".join([key for key in found if key[0].isupper()] or found)
+
+
 OPERATORS = frozenset(
     """!! !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / < <-> << <<= <<| <=
     <> <@ <^ = > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&> |/ |>> || ||/ ~ ~* ~<=~ ~<~ ~=

@@ -1,0 +1,55 @@
+"""unmatched(): rules that mean nothing on a given database, most often a misspelt name. For ``nlsql-gateway check``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nlsql_gateway.policy import masks
+from nlsql_gateway.policy.access import fits
+from nlsql_gateway.policy.model import Policy, Role
+from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
+from nlsql_gateway.sql import Catalog, Relation
+
+
+def unmatched(policy: Policy, catalog: Catalog) -> tuple[str, ...]:
+    """One line for each rule that matches nothing, or whose condition or mask does not fit what it matches."""
+    relations = [relation for key, relation in catalog.relations.items() if key[0] not in SYSTEM_SCHEMAS]
+    return tuple(
+        f"role {role.name}: {fault}"
+        for role in policy.roles.values()
+        for fault in (*_grants(role, relations), *_filters(role, relations, catalog), *_masks(role, relations))
+    )
+
+
+def _grants(role: Role, relations: list[Relation]) -> Iterator[str]:
+    for grant in role.grants:
+        for pattern in grant.tables:
+            found = [relation for relation in relations if pattern.matches(relation)]
+            if not found:
+                yield f"read: {pattern.text}: there is no such table"
+            for name in sorted((grant.columns or frozenset()) | grant.hidden):
+                if found and all(relation.column(name) is None for relation in found):
+                    yield f"read: {pattern.text}: there is no column {name}"
+
+
+def _filters(role: Role, relations: list[Relation], catalog: Catalog) -> Iterator[str]:
+    for rule in role.filters:
+        for pattern in rule.tables:
+            found = [relation for relation in relations if pattern.matches(relation)]
+            if not found:
+                yield f"rows: {pattern.text}: there is no such table"
+            for relation in found:
+                if not fits(rule.using, relation, catalog):
+                    yield f"rows: {relation.schema}.{relation.name}: it lacks what the condition reads, so it is closed"
+
+
+def _masks(role: Role, relations: list[Relation]) -> Iterator[str]:
+    for mask in role.masks:
+        found = [relation.column(mask.column) for relation in relations if mask.table.matches(relation)]
+        columns = [column for column in found if column is not None]
+        if not columns:
+            yield f"masks: {mask.table.text}.{mask.column}: there is no such column"
+        for column in columns:
+            if not masks.fits(mask, column):
+                written = f"{mask.table.text}.{mask.column}"
+                yield f"masks: {written}: {mask.kind} does not fit {column.type}, so all is hidden"
