@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from nlsql_gateway.policy import masks
 from nlsql_gateway.policy.decision import Applied
 from nlsql_gateway.policy.fragment import Fragment
-from nlsql_gateway.policy.model import ColumnMask, Policy, Principal, Role
+from nlsql_gateway.policy.model import ColumnMask, Grant, Policy, Principal, Role
 from nlsql_gateway.sql import Catalog, Column, Relation
 from nlsql_gateway.sql.quoting import identifier, qualified
 
@@ -28,6 +28,8 @@ class Access:
     condition: str | None
     "The row filter; None: all rows."
     applied: tuple[Applied, ...] = ()
+    limited: bool = False
+    "A rule speaks of single columns: one that is added before the catalog is read again must not slip through."
 
     @property
     def names(self) -> frozenset[str]:
@@ -38,6 +40,7 @@ class Access:
         """All rows and all columns, unmasked: the person's own text may run as it is."""
         return (
             self.condition is None
+            and not self.limited
             and len(self.columns) == len(self.relation.columns)
             and all(shown is None for _, shown in self.columns)
         )
@@ -67,6 +70,7 @@ class _Offer:
     shown: Mapping[str, str | None]
     "Column -> the expression that stands for it; None: the column itself."
     masks: Mapping[str, ColumnMask]
+    limited: bool
     role: str
 
 
@@ -87,18 +91,21 @@ def access(relation: Relation, principal: Principal, catalog: Catalog, policy: P
     if not columns and relation.columns:
         return None
     condition = _any([offer.condition for offer in offers])
-    return Access(relation, columns, condition, tuple(_applied(relation, columns, condition, offers)))
+    applied = tuple(_applied(relation, columns, condition, offers))
+    return Access(relation, columns, condition, applied, limited=all(offer.limited for offer in offers))
 
 
 def _offer(role: Role, relation: Relation, principal: Principal, catalog: Catalog) -> _Offer | None:
-    readable = _readable(role, relation)
-    if readable is None:
+    grants = _closest(role, relation)
+    if not grants:
         return None
+    readable = _readable(grants, relation)
+    limited = any(grant.columns is not None or grant.hidden for grant in grants)
     family = [relation, *ancestors(relation, catalog)]
     for parent in family[1:]:
-        of_parent = _readable(role, parent)
-        if of_parent is not None:
-            readable -= {column.name for column in parent.columns} - of_parent
+        of_parent = _closest(role, parent)
+        if of_parent:
+            readable -= {column.name for column in parent.columns} - _readable(of_parent, parent)
     conditions: list[str] = []
     for rule in role.filters:
         if any(pattern.matches(member) for pattern in rule.tables for member in family):
@@ -121,23 +128,23 @@ def _offer(role: Role, relation: Relation, principal: Principal, catalog: Catalo
             if column.name in readable
         },
         masks=masked,
+        limited=limited or bool(masked),
         role=role.name,
     )
 
 
-def _readable(role: Role, relation: Relation) -> frozenset[str] | None:
-    """The columns that the role's closest grants give; None: no grant covers the relation."""
+def _closest(role: Role, relation: Relation) -> list[Grant]:
+    """The grants that name the relation most closely; empty: none covers it."""
     ranked = [(rank, grant) for grant in role.grants if (rank := grant.rank(relation)) is not None]
-    if not ranked:
-        return None
-    best = min(rank for rank, _ in ranked)
+    best = min((rank for rank, _ in ranked), default=0)
+    return [grant for rank, grant in ranked if rank == best]
+
+
+def _readable(grants: list[Grant], relation: Relation) -> frozenset[str]:
+    """The columns that any of the grants gives."""
     names = frozenset(column.name for column in relation.columns)
     return frozenset[str]().union(
-        *(
-            (names if grant.columns is None else names & grant.columns) - grant.hidden
-            for rank, grant in ranked
-            if rank == best
-        )
+        *((names if grant.columns is None else names & grant.columns) - grant.hidden for grant in grants)
     )
 
 

@@ -34,7 +34,14 @@ SETTINGS = frozenset({"set_config", "current_setting"})
 
 NAMING = frozenset(
     {
-        *("regclass", "to_regclass", "row_security_active", "pg_relation_is_updatable", "pg_column_is_updatable"),
+        *(
+            "regclass",
+            "regclassin",
+            "to_regclass",
+            "row_security_active",
+            "pg_relation_is_updatable",
+            "pg_column_is_updatable",
+        ),
         *("has_table_privilege", "has_any_column_privilege", "has_column_privilege", "pg_get_viewdef"),
         *("pg_get_serial_sequence", "pg_relation_filenode", "pg_get_partkeydef"),
         *("pg_relation_size", "pg_table_size", "pg_total_relation_size", "pg_indexes_size"),

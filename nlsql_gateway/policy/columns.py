@@ -10,7 +10,7 @@ sqlglot's scopes are used, not its ``qualify``: that expands and renames in plac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import sqlglot
 from sqlglot import exp
@@ -26,8 +26,9 @@ _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
 
 
 def check_columns(case: Case) -> Case | Deny:
-    if all(read.system for read in case.reads):
-        return case
+    refused = _attributes(case)
+    if refused is not None or all(read.system for read in case.reads):
+        return refused or case
     refused = _joined(case) or _copied(case)
     if refused is not None or (case.statement.kind is Kind.COPY_TO and case.statement.inner is None):
         return refused or case
@@ -58,10 +59,28 @@ def _unread(case: Case) -> Case | Deny:
             sqlstate="0A000",
             hint="write it in a simpler way",
         )
+    return _calls(case) or case
+
+
+def _attributes(case: Case) -> Deny | None:
+    """Names behind a dot that could call a function; those of columns are left to ``_Names`` where it runs."""
+    for name in sorted(case.survey.attributes):
+        if callable_by_attribute(name, case):
+            return case.deny(Reason.FUNCTION, f".{name} could call a function that is not allowed")
+    return _calls(case) if all(read.system for read in case.reads) else None
+
+
+def _calls(case: Case) -> Deny | None:
     for use in case.survey.columns:
         if len(use.fields) > 1 and callable_by_attribute(use.fields[-1], case):
-            return case.deny(Reason.FUNCTION, f"{'.'.join(use.fields)} could call a function", location=use.location)
-    return case
+            return _call(case, use.fields, use.location)
+    return None
+
+
+def _call(case: Case, fields: Sequence[str], location: int | None) -> Deny:
+    return case.deny(
+        Reason.FUNCTION, f"{'.'.join(fields)} could call a function that is not allowed", location=location
+    )
 
 
 def _parse(text: str) -> exp.Query | None:
@@ -94,9 +113,6 @@ def _joined(case: Case) -> Deny | None:
                 "NATURAL JOIN is not allowed on a table of which you may read only some columns",
                 hint="use JOIN … USING (columns)",
             )
-    for name in sorted(case.survey.attributes):
-        if callable_by_attribute(name, case):
-            return case.deny(Reason.FUNCTION, f".{name} could call a function")
     return None
 
 
@@ -151,9 +167,14 @@ class _Names:
 
     def _qualified(self, scope: Scope, column: exp.Column) -> Deny | None:
         source = _source(scope, column.table)
-        if not isinstance(source, exp.Table) or (read := self._read(source)) is None:
+        if isinstance(source, exp.Table) and (read := self._read(source)) is not None:
+            return self._judge(read, column)
+        if isinstance(source, Scope) and column.name in _outputs(source):
             return None
-        return self._judge(read, column)
+        if callable_by_attribute(column.name, self.case):
+            written = [part.name for part in column.parts]
+            return _call(self.case, written, self.locations.get(".".join(written)))
+        return None
 
     def _bare(self, scope: Scope, column: exp.Column, aliases: frozenset[str]) -> Deny | None:
         if column.name in aliases and isinstance(column.parent, exp.Ordered) and _orders_select(column):

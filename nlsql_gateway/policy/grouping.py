@@ -31,7 +31,9 @@ def additions(node: Node, reads: Sequence[Read]) -> Iterator[Addition]:
     for select in _selects(node):
         tables = [by_location.get(location) for location in _tables(select.get("fromClause", []))]
         for read in tables:
-            if read is not None and read.restricted and read.access is not None and read.access.relation.primary_key:
+            if read is None or read.access is None or not read.restricted or read.use.renames:
+                continue
+            if read.access.relation.primary_key:
                 others = [other for other in tables if other is not read]
                 text = ", ".join(_missing(select, read, others))
                 if text:

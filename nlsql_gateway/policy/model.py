@@ -139,4 +139,4 @@ class Policy:
     def principal(self, user: str) -> Principal:
         """The person behind a login name. Not listed: the default roles, or none."""
         listed = self.users.get(user)
-        return listed if listed is not None else Principal(user, self.default or frozenset())
+        return listed if listed is not None else Principal(user, self.default or frozenset(), {"name": user})

@@ -42,6 +42,8 @@ SENSITIVE: Mapping[str, Mapping[str, str]] = {
         "relallfrozen": "0",
     },
     "pg_proc": {"prosrc": "NULL::text", "probin": "NULL::text", "prosqlbody": "NULL::pg_node_tree"},
+    "pg_roles": {"rolconfig": "NULL::text[]"},
+    "pg_user": {"useconfig": "NULL::text[]"},
     "pg_foreign_data_wrapper": {"fdwoptions": "NULL::text[]"},
     "pg_foreign_server": {"srvoptions": "NULL::text[]"},
     "pg_foreign_table": {"ftoptions": "NULL::text[]"},

@@ -105,6 +105,8 @@ class _Splicer:
         last = self._names(first, bool(use.catalog) + bool(use.schema) + 1)
         query = read.access.query(only=use.only)
         if self.case.statement.kind is Kind.COPY_TO and self.case.statement.inner is None:
+            # COPY of a table leaves its children out (manual, "COPY"); a partitioned table has only children.
+            query = read.access.query(only=read.access.relation.kind == "table")
             return self._copy(first, last, f"{query} AS {identifier(use.name)}")
         if self._code(last + 1) == ord("*") and not use.only:
             last += 1

@@ -46,6 +46,26 @@ def test_all_of_a_table_is_whole() -> None:
     assert not given(policy(), "clara", "customers").whole
 
 
+def test_rules_on_single_columns_hold_for_columns_to_come() -> None:
+    """All columns of today are readable, and yet the statement must name them."""
+    of = load(
+        HEAD
+        + """
+  x: {roles: a}
+  y: {roles: b}
+  z: {roles: [a, all]}
+roles:
+  a: {read: [{tables: public.Customers, columns: [id, Full Name]}]}
+  b: {read: public.assignments, masks: [{columns: public.assignments.ssn, with: year}]}
+  all: {read: public.*}
+""",
+        "t",
+    )
+    assert not given(of, "x", "Customers").whole
+    assert not given(of, "y", "assignments").whole
+    assert given(of, "z", "Customers").whole
+
+
 def test_patterns_leave_views_sequences_and_system_relations_out() -> None:
     of = load(HEAD + '  x: {roles: r}\nroles: {r: {read: "*.*"}}\n', "t")
     assert given(of, "x", "orders").whole

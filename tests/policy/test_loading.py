@@ -86,10 +86,10 @@ def test_attributes() -> None:
     assert of.principal("x").attributes == {"name": "x", "since": "2024-01-01", "n": 5, "ok": True, "l": ("a", "b")}
 
 
-def test_a_stranger_has_no_attributes_and_the_default_roles() -> None:
+def test_a_stranger_has_a_name_and_the_default_roles() -> None:
     of = load(HEAD + "default: [r]\nroles: {r: {}}\n", "a")
     assert of.principal("x").roles == {"r"}
-    assert of.principal("x").attributes == {}
+    assert of.principal("x").attributes == {"name": "x"}
     assert policy().principal("x").roles == frozenset()
 
 
