@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
 from rich.text import Text
 
 from nlsql_gateway.embedded.psql import Reply
-from nlsql_gateway.embedded.tour import Step
+from nlsql_gateway.embedded.tour import Outcome, Step
 
 WIDTH = 92
 SHOWN_ROWS = 8
 
+_INDENT = 4
 _LABEL = 9
+_WIDEST = 30
+"Of a column, in characters."
+_STYLES = {"SQL": "cyan"}
 
 
 def console() -> Console:
@@ -59,38 +61,43 @@ class Show:
     def line(self, text: str = "", style: str = "") -> None:
         self.say.print(Text(text, style=style), soft_wrap=True)
 
-    def step(self, number: int, step: Step) -> None:
-        """One step of the tour: its title, its facts, its rows, and whether it held."""
-        self.say.print(Text.assemble((f"{number:>2}  ", "dim"), (step.title, "bold")))
-        for label, text in step.facts:
-            self.say.print(Padding(_fact(label, text), (0, 0, 0, 4)))
-        if step.reply is not None:
-            self.say.print(Padding(_rows(step.reply), (0, 0, 0, 4 + _LABEL)))
-        held = ("failed: " + step.failure, "bold red") if step.failure else ("ok", "green")
-        took = (f"  {step.seconds:.1f} s", "dim") if step.seconds else ""
-        self.say.print(Padding(Text.assemble(held, took), (0, 0, 1, 4)))
+    def take(self, number: int, step: Step) -> Outcome:
+        """Take one step of the tour: its title at once; then its facts, its rows, and whether it held."""
+        self._labelled(f"{number:>2}", step.title, label_width=_INDENT, indent="", style="bold")
+        with self.say.status(""):
+            outcome = step.take()
+        for label, text in outcome.facts:
+            self._labelled(label, text, label_width=_LABEL, indent=" " * _INDENT, style=_STYLES.get(label, ""))
+        for index, line in enumerate(_table(outcome.reply) if outcome.reply is not None else ()):
+            self.line(" " * (_INDENT + _LABEL) + line, "dim" if index == 0 else "")
+        held = ("failed: " + outcome.failure, "bold red") if outcome.failure else ("ok", "green")
+        took = (f"  {outcome.seconds:.1f} s", "dim") if outcome.seconds else ""
+        self.say.print(Text.assemble(" " * _INDENT, held, took, "\n"), soft_wrap=True)
+        return outcome
 
-    def download(self) -> Progress:
-        """A bar for bytes; where there is no terminal it draws nothing (``say`` it in lines instead)."""
-        columns = (BarColumn(30), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        return Progress(*columns, console=self.say, disable=not self.say.is_terminal, transient=True)
-
-
-def _fact(label: str, text: str) -> Table:
-    grid = Table.grid(padding=0)
-    grid.add_column(width=_LABEL, style="dim")
-    grid.add_column(style="cyan" if label == "SQL" else "")
-    grid.add_row(label, Text(text))
-    return grid
+    def _labelled(self, label: str, text: str, *, label_width: int, indent: str, style: str) -> None:
+        """The label once, the text beside it, each of its lines wrapped."""
+        width = self.say.width - len(indent) - label_width
+        lines = [part for line in text.splitlines() for part in textwrap.wrap(line, width) or [""]]
+        for index, line in enumerate(lines or [""]):
+            head = label if index == 0 else ""
+            self.say.print(Text.assemble(indent, (f"{head:<{label_width}}", "dim"), (line, style)), soft_wrap=True)
 
 
-def _rows(reply: Reply) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim underline")
-    for index, name in enumerate(reply.columns):
-        numeric = bool(reply.rows) and all(re.fullmatch(r"-?[\d.]*", row[index]) for row in reply.rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="ellipsis", no_wrap=True)
-    for row in reply.rows[:SHOWN_ROWS]:
-        table.add_row(*(Text(cell) for cell in row))
+def _table(reply: Reply) -> Iterator[str]:
+    """The names of the columns, then the first rows; numbers to the right."""
+    shown = [reply.columns, *reply.rows[:SHOWN_ROWS]]
+    widths = [min(_WIDEST, max(len(row[index]) for row in shown)) for index in range(len(reply.columns))]
+    numeric = [
+        bool(reply.rows) and all(re.fullmatch(r"-?[\d.]*", row[index]) for row in reply.rows)
+        for index in range(len(reply.columns))
+    ]
+    for row in shown:
+        cells = [cell if len(cell) <= _WIDEST else cell[: _WIDEST - 1] + "…" for cell in row]
+        padded = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(cells, widths, numeric, strict=True)
+        ]
+        yield "  ".join(padded).rstrip()
     if len(reply.rows) > SHOWN_ROWS:
-        table.add_row(Text(f"… {len(reply.rows) - SHOWN_ROWS} more", style="dim"))
-    return table
+        yield f"… {len(reply.rows) - SHOWN_ROWS} more"

@@ -26,6 +26,8 @@ ANALYST = "anna"
 REGIONAL = {"nora": "North", "wes": "West"}
 "See the customers, orders, stores and employees of one region."
 
+WRITE = "UPDATE employees SET salary = salary * 2"
+PERSONAL = "SELECT name, email, phone FROM customers ORDER BY customer_id LIMIT 3"
 REGIONAL_QUESTION = "How many customers are there in each city?"
 REGIONAL_SQL = "SELECT city, count(*) FROM customers WHERE region_id = {region_id} GROUP BY city"
 
@@ -39,16 +41,22 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What one step showed. ``failure`` is empty when it held."""
+class Outcome:
+    """What a step showed. ``failure`` is empty when it held."""
 
-    title: str
     facts: tuple[tuple[str, str], ...] = ()
     "Label and text, in the order shown."
     reply: Reply | None = None
     "Whose rows are shown."
     failure: str = ""
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    title: str
+    take: Callable[[], Outcome]
+    "Takes the step; a step that fails does not end the tour."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,53 +71,52 @@ class Tour:
     verify: Callable[[], tuple[bool, str]]
 
     def steps(self) -> Iterator[Step]:
-        """One after the other, each as it is taken; a step that fails does not end the tour."""
         for asked in self.questions:
             yield self._question(ANALYST, asked)
-        yield self._write()
+        yield Step(f"{ANALYST} tries to write: {WRITE}", self._write)
         for user, region in REGIONAL.items():
             region_id = f"(SELECT region_id FROM regions WHERE name = '{region}')"
             yield self._question(user, Asked(REGIONAL_QUESTION, REGIONAL_SQL.format(region_id=region_id)))
-        yield self._mask()
-        yield self._audit()
+        yield Step(f"{ANALYST} reads personal data: {PERSONAL}", self._mask)
+        yield Step("audit verify", self._audit)
 
     def _question(self, user: str, asked: Asked) -> Step:
+        return Step(f"{user} asks: {asked.question}", lambda: self._ask(user, asked))
+
+    def _ask(self, user: str, asked: Asked) -> Outcome:
         reply = self.gateway.run(user, f"-- ask: {asked.question}")
-        title = f"{user} asks: {asked.question}"
         if reply.error is not None:
-            return Step(title, (("verdict", _refusal(reply.error)),), failure=reply.error.text, seconds=reply.seconds)
-        facts = (*_answer_facts(reply.notices), ("verdict", "allowed"))
+            return _refused(reply, failure=reply.error.text)
+        facts = _answer_facts(reply.notices)
+        if not facts:
+            return Outcome(reply=reply, failure="no NOTICE says which SQL was run", seconds=reply.seconds)
         gold = self._direct(asked.sql)
         right = same_rows(reply.rows, gold.rows, ordered="order by" in asked.sql.lower())
         failure = "" if right else f"not the rows of: {' '.join(asked.sql.split())}"
-        return Step(title, facts, reply, failure, reply.seconds)
+        return Outcome(facts, reply, failure, reply.seconds)
 
-    def _write(self) -> Step:
-        statement = "UPDATE employees SET salary = salary * 2"
+    def _write(self) -> Outcome:
         total = "SELECT sum(salary) FROM employees"
         before = self._direct(total).rows
-        reply = self.gateway.run(ANALYST, statement)
-        title = f"{ANALYST} tries to write: {statement}"
+        reply = self.gateway.run(ANALYST, WRITE)
         if reply.error is None or reply.error.sqlstate != "25006":
-            return Step(title, failure="it was not refused with 25006", seconds=reply.seconds)
-        changed = "" if self._direct(total).rows == before else "it was refused, and yet the salaries changed"
-        return Step(title, (("verdict", _refusal(reply.error)),), failure=changed, seconds=reply.seconds)
+            return Outcome(failure="it was not refused with 25006", seconds=reply.seconds)
+        changed = self._direct(total).rows != before
+        return _refused(reply, failure="it was refused, and yet the salaries changed" if changed else "")
 
-    def _mask(self) -> Step:
-        statement = "SELECT name, email, phone FROM customers ORDER BY customer_id LIMIT 3"
-        reply = self.gateway.run(ANALYST, statement)
-        title = f"{ANALYST} reads personal data: {statement}"
+    def _mask(self) -> Outcome:
+        reply = self.gateway.run(ANALYST, PERSONAL)
         if reply.error is not None:
-            return Step(title, (("verdict", _refusal(reply.error)),), failure=reply.error.text, seconds=reply.seconds)
-        clear = self._direct(statement).rows
+            return _refused(reply, failure=reply.error.text)
+        clear = self._direct(PERSONAL).rows
         names = [row[0] for row in reply.rows] == [row[0] for row in clear]
         hidden = not {cell for row in clear for cell in row[1:]} & {cell for row in reply.rows for cell in row}
         failure = "" if names and hidden else "an address or a number was shown in clear"
-        return Step(title, (("verdict", "allowed, email and phone masked"),), reply, failure, reply.seconds)
+        return Outcome((("verdict", "allowed, email and phone masked"),), reply, failure, reply.seconds)
 
-    def _audit(self) -> Step:
+    def _audit(self) -> Outcome:
         whole, words = self.verify()
-        return Step("audit verify", (("verdict", words),), failure="" if whole else "the audit log is not whole")
+        return Outcome((("verdict", words),), failure="" if whole else "the audit log is not whole")
 
     def _direct(self, sql: str) -> Reply:
         """The truth. An error here is a fault of the demonstration itself."""
@@ -153,12 +160,20 @@ def _plain(cell: str) -> str:
 
 
 def _answer_facts(notices: Sequence[Message]) -> tuple[tuple[str, str], ...]:
-    """The SQL, and the model with the rules applied, from the gateway's NOTICE."""
+    """What the gateway's NOTICE says of an answer: the SQL, the model, and the rules that were applied."""
     for notice in notices:
         if notice.text.startswith("SQL: "):
-            return ("SQL", notice.text.removeprefix("SQL: ")), ("by", notice.detail)
+            facts = notice.detail.split("; ")
+            known = [fact for fact in facts if fact.startswith(("model: ", "attempts: ", "confidence: "))]
+            rules = [fact for fact in facts if fact not in known]
+            sql = notice.text.removeprefix("SQL: ")
+            made = ", ".join(known).removeprefix("model: ")
+            return ("SQL", sql), ("model", made), ("verdict", ", ".join(["allowed", *rules]))
     return ()
 
 
-def _refusal(error: Message) -> str:
-    return f"refused, {error.sqlstate}: {error.text}" + (f" ({error.hint})" if error.hint else "")
+def _refused(reply: Reply, *, failure: str) -> Outcome:
+    assert reply.error is not None
+    hint = f" ({reply.error.hint})" if reply.error.hint else ""
+    verdict = f"refused, {reply.error.sqlstate}: {reply.error.text}{hint}"
+    return Outcome((("verdict", verdict),), failure=failure, seconds=reply.seconds)
