@@ -26,7 +26,7 @@ class Reason(enum.Enum):
     NOT_UNDERSTOOD = "not_understood"
     "The parsers cannot read the statement, or disagree about it (SQLSTATE 42601 or 0A000)."
     UNKNOWN_NAME = "unknown_name"
-    "A relation or column that does not exist, as far as this person may know (SQLSTATE 42P01, 42703)."
+    "A relation, column or function that does not exist, as far as this person may know (42P01, 42703, 42883)."
     LIMIT = "limit"
     "Over a limit of size or depth (SQLSTATE 54000)."
 

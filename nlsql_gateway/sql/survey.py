@@ -106,7 +106,7 @@ def survey(node: Node) -> Survey:
         columns=tuple(sorted(walk.columns, key=_location)),
         attributes=frozenset(walk.attributes),
         operators=frozenset(walk.operators),
-        casts=tuple(walk.casts),
+        casts=tuple(sorted(walk.casts, key=_location)),
         methods=frozenset(walk.methods),
         using=frozenset(walk.using),
         natural=walk.natural,
@@ -130,7 +130,7 @@ def constant(node: Mapping[str, Any]) -> str | None:
     return value["sval"].get("sval", "") if "sval" in value else None
 
 
-def _location(use: RelationUse | FunctionUse | ColumnUse) -> int:
+def _location(use: RelationUse | FunctionUse | ColumnUse | Cast) -> int:
     return use.location
 
 
