@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from nlsql_gateway import log
 from nlsql_gateway.admission import Admitted, Client, Notice, Outcome, Refused
 from nlsql_gateway.config import Auth, Listen, Settings, Upstream
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
-from nlsql_gateway.errors import AuditError
+from nlsql_gateway.errors import AuditError, GatewayError
 from nlsql_gateway.policy import load
 from nlsql_gateway.server.listener import Gateway
+from nlsql_gateway.sql import Batch, Statement, classify
 from nlsql_gateway.wire.scram import Verifier
 
 POLICY = load("version: 1\nname: open\npass_through: true\n", "open.yaml")
@@ -32,6 +34,8 @@ class SmallGate:
     executions: list[tuple[str | None, ...]] = field(default_factory=list)
     version: str = "1"
     unrecorded: bool = False
+    opened: list[str] = field(default_factory=list)
+    "What must be closed: simple queries and executions."
     _number: int = 0
 
     def _id(self) -> str:
@@ -46,9 +50,8 @@ class SmallGate:
         self.texts.append(text)
         if "forbidden" in text:
             return Refused(self._id(), "42501", "not for you", "a detail", "a hint")
-        if "rewrite" in text:
-            return Admitted(self._id(), "/* rewritten by the policy */ " + text, (), text, (), (self.version, ""), True)
-        return Admitted(self._id(), text, (), text, (), (self.version, ""))
+        sql = "/* rewritten by the policy */ " + text if "rewrite" in text else text
+        return self._admitted(client, text, sql)
 
     async def admit(self, text: str, client: Client) -> Admitted | Refused:
         if not text.startswith("ask:"):
@@ -57,16 +60,36 @@ class SmallGate:
             return verdict
         await asyncio.sleep(30 if "slow" in text else 0.05)
         notice = Notice("SQL: SELECT 42", "model: none")
-        return Admitted(
-            self._id(), "SELECT 42 AS answer", (), "SELECT 42 AS answer", (notice,), (self.version, ""), True
-        )
+        return replace(self._admitted(client, "SELECT 42 AS answer", "SELECT 42 AS answer"), notices=(notice,))
+
+    def _admitted(self, client: Client, source: str, sql: str) -> Admitted:
+        try:
+            batch = classify(sql)
+        except GatewayError:
+            statements: tuple[Statement, ...] = ()  # PostgreSQL words the error
+        else:
+            assert isinstance(batch, Batch)
+            statements = batch.statements
+        record_id = self._id()
+        if client.protocol == "simple":
+            self.opened.append(record_id)
+        return Admitted(record_id, sql, statements, source, (), (self.version, ""), sql != source)
 
     def current(self, admitted: Admitted, client: Client) -> bool:
         return admitted.versions[0] == self.version
 
     def executing(self, admitted: Admitted, client: Client, parameters: Sequence[str | None]) -> str:
         self.executions.append(tuple(parameters))
-        return self._id()
+        record_id = self._id()
+        self.opened.append(record_id)
+        return record_id
+
+    def all_closed(self) -> bool:
+        """Every account, waiting a little for the last ones."""
+        deadline = time.monotonic() + 5
+        while len(self.closed) < len(self.opened) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return sorted(self.opened) == sorted(self.closed)
 
     def close(self, record_id: str, client: Client, outcome: Outcome) -> None:
         assert record_id not in self.closed, "an account is closed once"
