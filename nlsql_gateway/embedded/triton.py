@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import re
 import secrets
 import shutil
@@ -44,6 +45,8 @@ _EXIT_TIMEOUT = 10
 "Seconds that the server waits for running questions when it is told to stop."
 _STOP_PATIENCE = 15.0
 "Seconds until SIGKILL."
+_LOG_PAUSE = 0.1
+"Seconds between two looks at the server's output."
 _LINE = re.compile(r"(?P<level>[IWEFV])\d{4} [\d:.]+ \d+ (?P<text>.*)")
 "Triton's log line: severity and date, time, process, file and message."
 
@@ -114,7 +117,7 @@ class EmbeddedTriton:
 
     @property
     def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and not _has_ended(self._process)
 
     @property
     def last_words(self) -> str:
@@ -178,25 +181,29 @@ class EmbeddedTriton:
             f"--exit-timeout-secs={_EXIT_TIMEOUT}",
         ]
         self._words.clear()
-        process = child.spawn(
-            command,
-            death_signal=signal.SIGTERM,
-            environment={**_environment(self._folder), **self._environment},
-            folder=self._folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        # A file, not a pipe: when we are killed, the first line that Triton writes into a pipe without a reader would
+        # kill it before it has ended its stubs, which then wait for it, and hold the model's memory, for ever.
+        output = self._folder / "triton.log"
+        with output.open("wb") as stream:
+            process = child.spawn(
+                command,
+                death_signal=signal.SIGTERM,
+                environment={**_environment(self._folder), **self._environment},
+                folder=self._folder,
+                stdout=stream,
+                stderr=stream,
+            )
         self._process = process
-        assert process.stdout is not None
-        self._reader = threading.Thread(target=self._take_over_log, args=(process.stdout,), daemon=True)
+        self._reader = threading.Thread(target=self._take_over_log, args=(output.open("rb"), process), daemon=True)
         self._reader.start()
         for name in self.models:
             while not probe(self.grpc_url, name, timeout=30.0):
-                if process.poll() is not None:
+                if _has_ended(process):
                     self._reader.join(timeout=5)
                     words = self.last_words
                     if self._any_port and "failed to start GRPC service" in words and time.monotonic() < deadline:
                         self._process = None
+                        child.end(process, signal.SIGKILL, patience=0)
                         return False
                     raise ModelUnavailable("Triton did not start", hint=_advice(words), detail=words)
                 if time.monotonic() > deadline:
@@ -204,24 +211,34 @@ class EmbeddedTriton:
                 time.sleep(0.1)
         return True
 
-    def _take_over_log(self, stream: IO[bytes]) -> None:
+    def _take_over_log(self, stream: IO[bytes], process: subprocess.Popen[bytes]) -> None:
+        """Hand each line of the server's output to our log, until the server has ended."""
         with stream:
-            for raw in stream:
-                line = raw.decode(errors="replace").rstrip()
-                if not line:
-                    continue
-                self._words.append(line)
-                match = _LINE.match(line)
-                level = match["level"] if match is not None else "I"
-                event = match["text"].strip() if match is not None else line
-                if any(part in event for part in _NOISE):
-                    level = "I"
-                if level in "EF":
-                    _log.error(event, part="triton")
-                elif level == "W":
-                    _log.warning(event, part="triton")
-                else:
-                    _log.debug(event, part="triton")
+            ended = False
+            rest = b""
+            while not ended:
+                ended = _has_ended(process)  # before the last look
+                rest += stream.read()
+                *lines, rest = rest.split(b"\n")
+                for line in lines:
+                    self._take_over(line.decode(errors="replace").rstrip())
+                time.sleep(0.0 if ended else _LOG_PAUSE)
+
+    def _take_over(self, line: str) -> None:
+        if not line:
+            return
+        self._words.append(line)
+        match = _LINE.match(line)
+        level = match["level"] if match is not None else "I"
+        event = match["text"].strip() if match is not None else line
+        if any(part in event for part in _NOISE):
+            level = "I"
+        if level in "EF":
+            _log.error(event, part="triton")
+        elif level == "W":
+            _log.warning(event, part="triton")
+        else:
+            _log.debug(event, part="triton")
 
 
 def lay_out_backends(cache: Path) -> Path:
@@ -334,6 +351,14 @@ def _wheel() -> Path:
 
 def _libraries() -> Path:
     return _wheel().parent.parent / "nvidia_pytriton.libs"
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Without waiting for it: while it keeps its number, ``child.end`` can still kill its group, stubs included."""
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 def _advice(words: str) -> str:

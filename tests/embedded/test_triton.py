@@ -46,6 +46,13 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def all_end(pids: list[int], *, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while any(runs(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(runs(pid) for pid in pids)
+
+
 def shared_memory(server: EmbeddedTriton) -> list[Path]:
     return list(Path("/dev/shm").glob(f"{server._shared_memory}*"))
 
@@ -111,6 +118,18 @@ def test_a_free_port_can_be_chosen(tmp_path: Path) -> None:
     (tmp_path / "answers.json").write_text("[]")
     with EmbeddedTriton(REPOSITORY, ["scripted"], port, environment=environment, cache=tmp_path) as server:
         assert server.grpc_port == port
+
+
+def test_a_server_that_died_leaves_no_stub(tmp_path: Path) -> None:
+    with scripted(tmp_path) as crashed:
+        everything = processes(crashed.server)
+        assert len(everything) >= 2
+        everything[0].send_signal(signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while crashed.server.is_running and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not crashed.server.is_running
+    assert all_end([process.pid for process in everything], patience=5)
 
 
 def test_an_unknown_model_is_named() -> None:
@@ -198,7 +217,4 @@ def test_it_ends_with_us_even_when_we_are_killed(tmp_path: Path) -> None:
         assert len(everything) >= 2
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-    deadline = time.monotonic() + 30
-    while any(runs(pid) for pid in everything) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(runs(pid) for pid in everything)
+    assert all_end(everything, patience=30)
