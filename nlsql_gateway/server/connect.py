@@ -9,6 +9,7 @@ import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from nlsql_gateway.config import Upstream
@@ -87,36 +88,51 @@ async def _connect(upstream: Upstream) -> Pipe:
         _, pipe = await loop.create_unix_connection(Pipe, str(path))
         return pipe
     _, pipe = await loop.create_connection(Pipe, upstream.host, upstream.port)
-    if upstream.sslmode == "disable":
-        return pipe
-    pipe.write(wire.ssl_request())
-    answer = await pipe.read(1)
-    if pipe.waiting:
-        pipe.abort()  # nothing may stand between the answer and the handshake (CVE-2021-23222)
-        raise ProtocolError("the upstream sent data before the TLS handshake")
-    if answer == b"S":
-        await pipe.start_tls(_context(upstream), server_side=False, server_hostname=upstream.host)
-    elif upstream.sslmode != "prefer":
+    try:
+        if upstream.sslmode != "disable":
+            await _encrypt(pipe, upstream)
+    except BaseException:
         pipe.abort()
-        raise UpstreamError("the database does not offer TLS, and upstream.sslmode asks for it")
+        raise
     return pipe
 
 
-def _context(upstream: Upstream) -> ssl.SSLContext:
+async def _encrypt(pipe: Pipe, upstream: Upstream) -> None:
+    """TLS, if the server has it; raises UpstreamError when it has not and ``sslmode`` asks for it."""
+    pipe.write(wire.ssl_request())
+    answer = await pipe.read(1)
+    if pipe.waiting:  # nothing may stand between the answer and the handshake (CVE-2021-23222)
+        raise ProtocolError("the upstream sent data before the TLS handshake")
+    if answer == b"S":
+        context = _context(upstream.sslmode, upstream.root_certificate)
+        await pipe.start_tls(context, server_side=False, server_hostname=upstream.host)
+    elif answer != b"N":
+        raise ProtocolError("the upstream does not answer as a PostgreSQL server does")
+    elif upstream.sslmode != "prefer":
+        raise UpstreamError("the database does not offer TLS, and upstream.sslmode asks for it")
+
+
+@lru_cache(maxsize=4)  # reading the system's authorities takes milliseconds, and connections come in bursts
+def _context(sslmode: str, root_certificate: Path | None) -> ssl.SSLContext:
     """As libpq's sslmode: prefer and require encrypt without proving who the server is.
 
     With a root certificate require proves it, as libpq does for compatibility (manual, "SSL Support").
     """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = sslmode == "verify-full"
+    if sslmode == "prefer" or (sslmode == "require" and root_certificate is None):
+        context.verify_mode = ssl.CERT_NONE
+        return context
     try:
-        context = ssl.create_default_context(cafile=upstream.root_certificate)
+        if root_certificate is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(root_certificate)
     except OSError as error:
         raise UpstreamError(
             "TLS with the database failed", detail=f"upstream.root_certificate: {error.strerror or error}"
         ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = upstream.sslmode == "verify-full"
-    if upstream.sslmode == "prefer" or (upstream.sslmode == "require" and upstream.root_certificate is None):
-        context.verify_mode = ssl.CERT_NONE
     return context
 
 

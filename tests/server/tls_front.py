@@ -88,6 +88,10 @@ def tls_front(host: str, port: int, certificate: Path, key: Path) -> Iterator[in
             bound.append(server.sockets[0].getsockname()[1])
             ready.set()
             await stop.wait()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_until_complete, args=[main()])
     thread.start()
