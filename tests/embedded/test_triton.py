@@ -60,6 +60,9 @@ def shared_memory(server: EmbeddedTriton) -> list[Path]:
 def test_says_where_it_listens(running: Scripted) -> None:
     assert running.url == f"grpc://127.0.0.1:{running.server.grpc_port}"
     assert running.server.is_running
+    deadline = time.monotonic() + 5
+    while "Started GRPCInferenceService" not in running.server.last_words and time.monotonic() < deadline:
+        time.sleep(0.05)  # the log is looked at ten times a second
     assert "Started GRPCInferenceService" in running.server.last_words
 
 
