@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import grpc  # type: ignore[import-untyped]  # has no stubs
 import numpy as np
 from tritonclient.grpc import InferenceServerClient as BlockingClient
-from tritonclient.grpc import InferInput, KeepAliveOptions
+from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -40,6 +40,16 @@ _COUNTS = {"return_num_input_tokens": "num_input_tokens", "return_num_output_tok
 
 _CONSTRAINED = frozenset({"python"})
 "Backends whose models take a GBNF ``grammar``; to vLLM it is an unknown sampling parameter, hence an error."
+
+
+_CHANNEL = [
+    ("grpc.max_receive_message_length", 16 * 1024**2),
+    ("grpc.keepalive_time_ms", 60_000),  # a connection that dies unseen while a question waits is noticed
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),  # gRPC's own 2 minutes would go on after Triton is back
+]
+"Arguments of the gRPC channel (grpc_types.h)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +217,7 @@ class TritonGenerator:
                 self._where,
                 ssl=self._tls,
                 root_certificates=self._root_certificates,
-                # An idle connection through a load balancer dies unseen; the next question would wait for it.
-                keepalive_options=KeepAliveOptions(keepalive_time_ms=60_000, keepalive_timeout_ms=10_000),
+                channel_args=_CHANNEL,
             )
             self._loop = loop
             self._traits = None

@@ -41,9 +41,9 @@ HOST = "127.0.0.1"
 CACHE = Path("~/.cache/nlsql-gateway")
 "Where the backend directory is laid out, unless the caller says otherwise."
 
-_EXIT_TIMEOUT = 10
+_EXIT_TIMEOUT = 5
 "Seconds that the server waits for running questions when it is told to stop."
-_STOP_PATIENCE = 15.0
+_STOP_PATIENCE = 8.0
 "Seconds until SIGKILL."
 _LOG_PAUSE = 0.1
 "Seconds between two looks at the server's output."

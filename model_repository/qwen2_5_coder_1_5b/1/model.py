@@ -112,6 +112,7 @@ class TritonPythonModel:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="question")
+        threading.Thread(target=_end_with, args=(os.getppid(), self._stopping), daemon=True).start()
         # The first question would otherwise pay for the pages of the file and for the threads.
         self._server.handle_completions({"prompt": "SELECT 1;", "n_predict": 2, "temperature": 0.0, "id_slot": 0})
         pb_utils.Logger.log_info(
@@ -328,6 +329,13 @@ def _fail(sender: Any, message: str, code: str) -> None:
             pb_utils.InferenceResponse(output_tensors=[], error=error),
             flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL,
         )
+
+
+def _end_with(parent: int, stopping: threading.Event) -> None:
+    """End this process when Triton is gone: the stub would go on waiting for it, holding the model's memory."""
+    while not stopping.wait(1.0):
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def _digest(file: Path) -> str:
