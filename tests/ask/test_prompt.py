@@ -34,12 +34,11 @@ CREATE TABLE orders (
 
 CHATML = f"""\
 <|im_start|>system
-You write PostgreSQL queries.<|im_end|>
+You write PostgreSQL queries, or UNANSWERABLE if the tables do not hold the answer.<|im_end|>
 <|im_start|>user
 {TABLES}
 
-Write one PostgreSQL SELECT statement that answers the question. If the tables do not hold the answer, write \
-UNANSWERABLE instead.
+Write one PostgreSQL SELECT statement that answers the question.
 Question: How many?<|im_end|>
 <|im_start|>assistant
 ```sql
@@ -116,9 +115,8 @@ def test_a_comment_cannot_either() -> None:
     assert len(described.splitlines()[0]) < 250
 
 
-def test_the_date_is_said_only_when_it_matters() -> None:
-    assert "today is" not in text("chatml", "Orders in 2025")
-    assert "Orders of this year (today is 2026-03-01)" in text("chatml", "Orders of this year")
+def test_dates_are_said() -> None:
+    assert "Question: Orders of this year (2026)<" in text("chatml", "Orders of this year")
 
 
 def test_names_are_written_as_postgres_reads_them() -> None:
