@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -29,7 +29,7 @@ from nlsql_gateway.ask.triton import TritonGenerator
 from nlsql_gateway.audit import FileSink, Record, Sink
 from nlsql_gateway.config import Settings, client_password, load
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
-from nlsql_gateway.policy import Policy
+from nlsql_gateway.policy import Policy, unmatched
 from nlsql_gateway.policy import load as load_policy
 from nlsql_gateway.server import users
 from nlsql_gateway.server.client import Reply
@@ -153,6 +153,7 @@ async def check(config: Path, database: str) -> list[Finding]:
     await part("certificate", lambda: _certificate(settings))
     await part("audit", lambda: _audit_writable(settings))
     await part("upstream", lambda: _upstream(settings, database))
+    await part("rules", lambda: _rules(settings, database))
     await part("model", lambda: _model(settings))
     return findings
 
@@ -227,7 +228,7 @@ async def _admission(settings: Settings, policy: Policy, sink: Sink) -> AsyncIte
             deadline=settings.ask.deadline,
             clock=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
-            new_id=lambda: uuid.uuid4().hex,
+            new_id=lambda: secrets.token_hex(16),
         )
     finally:
         await databases.aclose()
@@ -262,6 +263,19 @@ def _audit_writable(settings: Settings) -> str:
     if not os.access(target, os.W_OK):
         raise AuditError(f"{target} cannot be written")
     return f"{settings.audit.path}, {settings.audit.durability}"
+
+
+async def _rules(settings: Settings, database: str) -> str:
+    """Whether every rule of the policy fits the database's tables. Raises ConfigError naming those that do not."""
+    policy = _policy(settings)
+    databases = Databases(settings.upstream, settings.upstream.password(), policy.pins.get("search_path"))
+    try:
+        faults = unmatched(policy, await databases.get(database).refresh())
+    finally:
+        await databases.aclose()
+    if faults:
+        raise ConfigError("; ".join(faults), hint="docs/policy.md explains the keys")
+    return f"every rule fits the tables of {database}"
 
 
 async def _upstream(settings: Settings, database: str) -> str:

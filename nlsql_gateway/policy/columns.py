@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
@@ -21,6 +22,9 @@ from nlsql_gateway.policy.case import Case, Read
 from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.functions import callable_by_attribute
 from nlsql_gateway.sql import Kind
+
+_POSTGRES = Dialect.get_or_raise("postgres")
+"""Made once: by its name sqlglot makes a new one for every call."""
 
 _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 
@@ -85,9 +89,9 @@ def _call(case: Case, fields: Sequence[str], location: int | None) -> Deny:
 
 def _parse(text: str) -> exp.Query | None:
     try:
-        (tree,) = sqlglot.parse(text, dialect="postgres")
+        (tree,) = sqlglot.parse(text, dialect=_POSTGRES)
         if isinstance(tree, exp.Query):
-            normalize_identifiers(tree, dialect="postgres")  # in place
+            normalize_identifiers(tree, dialect=_POSTGRES)  # in place
             return tree
         return None
     except Exception:  # noqa: BLE001 - a parser's error of any kind, RecursionError included

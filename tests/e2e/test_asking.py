@@ -151,7 +151,7 @@ def test_a_question_can_be_cancelled_and_the_model_stops(gateway: RunningGateway
     assert "canceling statement due to user request" in stderr
     assert time.monotonic() - started < 4
     time.sleep(0.5)
-    assert model.outcomes() == ["cancelled"]
+    assert set(model.outcomes()) == {"cancelled"}
 
 
 def test_prepared_questions_and_cursors(gateway: RunningGateway, model: ScriptedModel) -> None:
