@@ -73,7 +73,10 @@ class Asker:
 
     async def _answer(self, question: str, schema: Catalog, check: Check, today: date, end: float) -> Answer:
         budget = self._max_prompt_tokens - cost(question)
-        relations = link(question, schema, budget, lambda relation: cost(describe(relation, schema)))
+        # In a thread: with thousands of tables this takes long enough to be felt by the other connections.
+        relations = await asyncio.to_thread(
+            link, question, schema, budget, lambda relation: cost(describe(relation, schema))
+        )
         failed: Attempt | None = None
         problem = Problem("the model gave no SQL")
         for attempt in range(1, self._repairs + 2):
@@ -88,7 +91,7 @@ class Asker:
             except NoValidSql as error:
                 problem, failed = Problem(error.message), Attempt(completion.text.strip()[:MAX_ERROR], error.message)
                 continue
-            mended = mend(sql, schema)
+            mended = await asyncio.to_thread(mend, sql, schema)
             chosen = await choose((Candidate(mended.sql, mended.problem), Candidate(sql)), check)
             if isinstance(chosen, Chosen):
                 return _answered(chosen.sql, completion, attempt)

@@ -10,16 +10,19 @@ import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nlsql_gateway.sql.catalog import Catalog, Relation
+from nlsql_gateway.sql.catalog import Catalog, Column, Relation
 
 Key = tuple[str, str]
 "(schema, name) of a relation."
+Place = tuple[Relation, Column]
 
 TO_PARENT, TO_CHILD, INFERRED, ALIKE, FIRST = 1.0, 1.125, 1.5, 1.75, 2.0
 """Prices of one join. Towards the referenced table no row is doubled, so that way is a little cheaper; ALIKE: keys
 whose names only end alike; FIRST: no key's name, but the first column of a table that declares no key."""
 MAX_JOINS = 3
 """Longer ways connect anything with anything."""
+MAX_GROUP = 8
+"""Tables that share the name of a column and are all joined with one another by it."""
 
 _FAMILIES = {
     "smallint": "number", "integer": "number", "bigint": "number", "numeric": "number", "real": "number",
@@ -55,11 +58,11 @@ def graph(schema: Catalog) -> Graph:
             on = tuple(zip(foreign.columns, foreign.target_columns, strict=True))
             _add(edges, joined, key, target.key, on, TO_PARENT, TO_CHILD)
     declared = frozenset(joined)
-    for key in edges:
-        for other in edges:
-            if key < other and (key, other) not in declared:
-                for on, price in _inferred(schema.relations[key], schema.relations[other]):
-                    _add(edges, joined, key, other, on, price, price)
+    for one, two in _candidates(schema):
+        if (one[0].key, two[0].key) not in declared:
+            price = _likeness(*one, *two)
+            if price is not None:
+                _add(edges, joined, one[0].key, two[0].key, ((one[1].name, two[1].name),), price, price)
     return {key: tuple(found) for key, found in edges.items()}
 
 
@@ -108,27 +111,57 @@ def _readable(left: Relation, columns: tuple[str, ...], right: Relation, target_
     return all(map(left.column, columns)) and all(map(right.column, target_columns))
 
 
-def _inferred(left: Relation, right: Relation) -> list[tuple[tuple[tuple[str, str], ...], float]]:
-    """Pairs of columns that are named like a key and the reference to it, with the price; the types must agree."""
-    found: list[tuple[tuple[tuple[str, str], ...], float]] = []
-    for ours in left.columns:
-        for theirs in right.columns:
-            if family(ours.type) == family(theirs.type):
-                price = _likeness(left, ours.name.lower(), right, theirs.name.lower())
-                if price is not None:
-                    found.append((((ours.name, theirs.name),), price))
-    return found
+def _candidates(schema: Catalog) -> list[tuple[Place, Place]]:
+    """Pairs of columns worth a look, in canonical order: by shared names and endings, not by trying all with all."""
+    groups: dict[tuple[str, str], list[Place]] = {}
+    tables: dict[str, list[Relation]] = {}
+    for key in sorted(schema.relations):
+        for form in singulars(key[1].lower()):
+            tables.setdefault(form, []).append(schema.relations[key])
+    pairs: dict[tuple[Key, str, Key, str], tuple[Place, Place]] = {}
+
+    def pair(one: Place, two: Place) -> None:
+        if one[0].key != two[0].key:
+            first, second = sorted((one, two), key=lambda place: place[0].key)
+            pairs.setdefault((first[0].key, first[1].name, second[0].key, second[1].name), (first, second))
+
+    for key in sorted(schema.relations):
+        relation = schema.relations[key]
+        for column in relation.columns:
+            place, name = (relation, column), column.name.lower()
+            if _is_key_name(name) or "_" in name:
+                groups.setdefault(("name", name), []).append(place)
+            if _is_key_name(name):
+                groups.setdefault(("end", _ending(name)), []).append(place)
+            for target in tables.get(_stem(name), ()):
+                for other in target.columns:
+                    if _points(name, target, other.name.lower()):
+                        pair(place, (target, other))
+    for group in groups.values():
+        # In a crowd only the tables that a key is first in, or the primary key of, are joined to the others.
+        heads = group if len(group) <= MAX_GROUP else [place for place in group if _heads(*place)][:MAX_GROUP]
+        for head in heads:
+            for place in group:
+                pair(head, place)
+    return [pairs[names] for names in sorted(pairs)]
 
 
-def _likeness(left: Relation, ours: str, right: Relation, theirs: str) -> float | None:
+def _heads(table: Relation, column: Column) -> bool:
+    return table.primary_key == (column.name,) or table.columns[0] == column
+
+
+def _likeness(left: Relation, ours: Column, right: Relation, theirs: Column) -> float | None:
     """The price of joining the two columns; None: nothing says that they belong together."""
-    if ours == theirs:
-        if _is_key_name(ours):
+    one, two = ours.name.lower(), theirs.name.lower()
+    if family(ours.type) != family(theirs.type):
+        return None
+    if one == two:
+        if _is_key_name(one):
             return INFERRED
-        return FIRST if "_" in ours and (_leads(left, ours) or _leads(right, theirs)) else None
-    if _points(ours, right, theirs) or _points(theirs, left, ours):
+        return FIRST if "_" in one and (_leads(left, one) or _leads(right, two)) else None
+    if _points(one, right, two) or _points(two, left, one):
         return INFERRED
-    return ALIKE if _is_key_name(ours) and _is_key_name(theirs) and _ends_alike(ours, theirs) else None
+    return ALIKE if _is_key_name(one) and _is_key_name(two) and _ending(one) == _ending(two) else None
 
 
 def _is_key_name(name: str) -> bool:
@@ -142,20 +175,20 @@ def _leads(table: Relation, column: str) -> bool:
 
 def _points(column: str, table: Relation, key: str) -> bool:
     """``customer_id``, ``customer`` -> ``id`` or ``customer_id`` of customer(s)."""
-    stem = column.removesuffix("id").removesuffix("key").removesuffix("code").rstrip("_")
+    stem = _stem(column)
     return stem in singulars(table.name.lower()) and key in ("id", "key", "code", f"{stem}_id", f"{stem}id")
 
 
-def _ends_alike(ours: str, theirs: str) -> bool:
-    """``parent_user_id`` and ``user_id``: by words; ``txcustid`` and ``sbcustid``, without words: by six letters."""
-    common = 0
-    while common < min(len(ours), len(theirs)) and ours[-1 - common] == theirs[-1 - common]:
-        common += 1
-    tail = ours[len(ours) - common :]
-    if "_" in ours or "_" in theirs:
-        whole = tail in (ours, theirs) or tail.startswith("_")
-        return whole and "_" in tail.strip("_")
-    return len(tail) >= 6
+def _stem(column: str) -> str:
+    return column.removesuffix("id").removesuffix("key").removesuffix("code").rstrip("_")
+
+
+def _ending(name: str) -> str:
+    """``parent_user_id`` and ``user_id``: the last two words; ``txcustid`` and ``sbcustid``, without: six letters."""
+    words = name.split("_")
+    if len(words) > 1:
+        return "_".join(words[-2:])
+    return name[-6:] if len(name) >= 6 else name
 
 
 def singulars(name: str) -> frozenset[str]:

@@ -14,6 +14,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from nlsql_gateway.ask.joins import Graph, Key, graph, way
 from nlsql_gateway.sql.catalog import Catalog, Relation
@@ -40,8 +41,12 @@ def link(question: str, schema: Catalog, budget: int, cost: Callable[[Relation],
         return tuple(relations)
     ways = graph(schema)
     chosen: set[Key] = set()
-    left = budget
+    left, least = budget, min(costs.values())
     for relation in rank(question, relations):
+        if chosen and left < least:
+            break
+        if costs[relation.key] > left and chosen:
+            continue
         wanted = {relation.key, *_between(ways, chosen, relation.key)} - chosen
         price = sum(costs[key] for key in wanted)
         if price <= left or not chosen:
@@ -83,6 +88,7 @@ def _singular(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
 
 
+@lru_cache(maxsize=8192)
 def _document(relation: Relation) -> Counter[str]:
     text: Counter[str] = Counter()
     for name in (relation.name, *(column.name for column in relation.columns)):

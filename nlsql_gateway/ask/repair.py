@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from nlsql_gateway.ask.joins import Edge, Graph, Key, family, graph, singulars, way
 from nlsql_gateway.ask.linking import words
@@ -20,6 +21,9 @@ from nlsql_gateway.errors import LimitError, StatementError
 from nlsql_gateway.sql.catalog import Catalog, Relation
 from nlsql_gateway.sql.edits import AddJoin, Edit, Equate, Expand, RenameTable, Requalify, edit
 from nlsql_gateway.sql.names import Outline, Scope, Source, Use, outline
+
+Ways = Callable[[], Graph]
+"The join graph, made when a step first needs it: most answers need none."
 
 MAX_EDITS = 12
 """Rounds of repair; an answer that needs more is not worth mending."""
@@ -39,7 +43,7 @@ class Mended:
 
 def mend(sql: str, schema: Catalog) -> Mended:
     """``sql`` with its names put right as far as ``schema`` tells how. Never raises; text it can't read stays as is."""
-    ways = graph(schema)
+    ways = cache(lambda: graph(schema))
     try:
         names = outline(sql, schema)
         for _ in range(MAX_EDITS):
@@ -53,7 +57,7 @@ def mend(sql: str, schema: Catalog) -> Mended:
     return _remaining(sql, names, schema)
 
 
-def _first(names: Outline, schema: Catalog, ways: Graph) -> Sequence[Edit]:
+def _first(names: Outline, schema: Catalog, ways: Ways) -> Sequence[Edit]:
     for step in STEPS:
         edits = step(names, schema, ways)
         if edits:
@@ -61,7 +65,7 @@ def _first(names: Outline, schema: Catalog, ways: Graph) -> Sequence[Edit]:
     return ()
 
 
-def rename_tables(names: Outline, schema: Catalog, _: Graph) -> Sequence[Edit]:
+def rename_tables(names: Outline, schema: Catalog, _: Ways) -> Sequence[Edit]:
     """``customer`` for ``customers`` and the like: another case, or singular for plural, and only one such table."""
     for written in names.unknown:
         wanted = singulars(written.rsplit(".", 1)[-1].lower())
@@ -71,7 +75,7 @@ def rename_tables(names: Outline, schema: Catalog, _: Graph) -> Sequence[Edit]:
     return ()
 
 
-def respell_columns(names: Outline, _: Catalog, __: Graph) -> Sequence[Edit]:
+def respell_columns(names: Outline, _: Catalog, __: Ways) -> Sequence[Edit]:
     """A name in mixed case written without quotes; ``river_length`` for ``length`` of river, and conversely."""
     for scope, use in _lost(names):
         for source in scope.sources:
@@ -83,7 +87,7 @@ def respell_columns(names: Outline, _: Catalog, __: Graph) -> Sequence[Edit]:
     return ()
 
 
-def expand_outputs(names: Outline, _: Catalog, __: Graph) -> Sequence[Edit]:
+def expand_outputs(names: Outline, _: Catalog, __: Ways) -> Sequence[Edit]:
     """A name of the select list in HAVING or WHERE: other databases know it there, Postgres does not."""
     for scope, use in _lost(names):
         known = not use.table and use.column in scope.outputs
@@ -92,7 +96,7 @@ def expand_outputs(names: Outline, _: Catalog, __: Graph) -> Sequence[Edit]:
     return ()
 
 
-def rejoin(names: Outline, schema: Catalog, ways: Graph) -> Sequence[Edit]:
+def rejoin(names: Outline, schema: Catalog, ways: Ways) -> Sequence[Edit]:
     """An ON clause that equates what is not there, or two types that do not compare: the keys put in its place."""
     for scope in names.scopes:
         uses = {use.index: use for use in scope.uses}
@@ -108,7 +112,7 @@ def rejoin(names: Outline, schema: Catalog, ways: Graph) -> Sequence[Edit]:
     return ()
 
 
-def move_owners(names: Outline, _: Catalog, __: Graph) -> Sequence[Edit]:
+def move_owners(names: Outline, _: Catalog, __: Ways) -> Sequence[Edit]:
     """A column that another source of the query has, and only that one; or a bare one whose owners are equated."""
     for scope, use in _lost(names):
         own = [source for source in _seen(scope, use) if source.columns is not None and use.column in source.columns]
@@ -121,7 +125,7 @@ def move_owners(names: Outline, _: Catalog, __: Graph) -> Sequence[Edit]:
     return ()
 
 
-def add_joins(names: Outline, schema: Catalog, ways: Graph) -> Sequence[Edit]:
+def add_joins(names: Outline, schema: Catalog, ways: Ways) -> Sequence[Edit]:
     """The nearest table that has a column which no table of the query has, joined over keys."""
     for scope, use in _lost(names):
         if any(source.columns is None or use.column in source.columns for source in scope.sources):
@@ -131,7 +135,7 @@ def add_joins(names: Outline, schema: Catalog, ways: Graph) -> Sequence[Edit]:
         found = [
             (sum(edge.price for edge in edges), edges)
             for key in _owners(schema, use)
-            if key not in starts and (edges := way(ways, starts, key)) is not None
+            if key not in starts and (edges := way(ways(), starts, key)) is not None
         ]
         found.sort(key=lambda priced: priced[0])
         if not found or (len(found) > 1 and found[0][0] == found[1][0]):
@@ -141,7 +145,7 @@ def add_joins(names: Outline, schema: Catalog, ways: Graph) -> Sequence[Edit]:
     return ()
 
 
-Step = Callable[[Outline, Catalog, Graph], Sequence[Edit]]
+Step = Callable[[Outline, Catalog, Ways], Sequence[Edit]]
 STEPS: tuple[Step, ...] = (rename_tables, respell_columns, expand_outputs, rejoin, move_owners, add_joins)
 
 
@@ -182,14 +186,14 @@ def _clash(scope: Scope, left: Use, right: Use, schema: Catalog) -> bool:
     return types[0] != types[1]
 
 
-def _join_by_keys(scope: Scope, pair: tuple[int, int], joined: str, schema: Catalog, ways: Graph) -> Sequence[Edit]:
+def _join_by_keys(scope: Scope, pair: tuple[int, int], joined: str, schema: Catalog, ways: Ways) -> Sequence[Edit]:
     """Let the join of source ``joined`` go over keys from the sources before it, tables between included."""
     target = next((source for source in scope.sources if source.alias == joined), None)
     sources = [source for source in _before(scope, joined) if source.relation is not None]
     if target is None or target.relation is None or not sources:
         return ()
     starts = [source.relation for source in sources if source.relation is not None]
-    edges = way(ways, starts, target.relation) if target.relation not in starts else None
+    edges = way(ways(), starts, target.relation) if target.relation not in starts else None
     if not edges or len(edges[-1].on) != 1:
         return ()
     joins, alias = _chain(scope, sources, edges[:-1])

@@ -69,3 +69,10 @@ def test_families() -> None:
     assert family("numeric(9,2)") == family("bigint")
     assert family("timestamp with time zone") == family("timestamp(0) without time zone") == family("date")
     assert family("tsvector") == "tsvector"
+
+
+def test_in_a_crowd_a_key_leads_only_to_the_table_it_is_the_key_of() -> None:
+    crowd = [table(f"t{number:02}", "id integer, tenant_id integer") for number in range(40)]
+    ways = graph(catalog(table("tenant", "tenant_id integer, name text"), *crowd))
+    assert [edge.right[1] for edge in ways["public", "t07"]] == ["tenant"]
+    assert len(ways["public", "tenant"]) == 40
