@@ -45,13 +45,16 @@ def asked(where: Upstream, password: str | None = "secret", **parameters: str) -
     """What the upstream says that we are."""
 
     async def main() -> str:
-        connection = await open_upstream(where, password, {"database": "postgres", **parameters})
-        connection.pipe.write(upstream.query("SELECT current_user"))
-        received = b""
-        while not received.endswith(downstream.ready()):
-            received += await connection.pipe.read(1)
-        connection.pipe.close(1)
-        return received.decode("latin-1")
+        try:
+            connection = await open_upstream(where, password, {"database": "postgres", **parameters})
+            connection.pipe.write(upstream.query("SELECT current_user"))
+            received = b""
+            while not received.endswith(downstream.ready()):
+                received += await connection.pipe.read(1)
+            connection.pipe.abort()
+            return received.decode("latin-1")
+        finally:
+            await asyncio.sleep(0.01)  # the transport closes in the loop's own time
 
     return asyncio.run(main())
 

@@ -66,11 +66,11 @@ def tls_front(host: str, port: int, certificate: Path, key: Path) -> Iterator[in
                     tasks.create_task(copy(reader, inner_writer))
                     tasks.create_task(copy(inner_reader, writer))
             finally:
-                inner_writer.close()
+                inner_writer.transport.abort()
         except (OSError, asyncio.IncompleteReadError):
             pass  # the client went away, as clients that distrust the certificate do
         finally:
-            writer.close()
+            writer.transport.abort()
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
@@ -92,6 +92,7 @@ def tls_front(host: str, port: int, certificate: Path, key: Path) -> Iterator[in
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0.05)  # the transports close in the loop's own time
 
     thread = threading.Thread(target=loop.run_until_complete, args=[main()])
     thread.start()
