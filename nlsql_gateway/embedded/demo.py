@@ -203,6 +203,7 @@ def _start_gateway(
 
 
 def _settings(ports: Ports, sources: Sources) -> dict[str, object]:
+    """What gateway.yaml says. The deadline is a patient one: this may be a small machine with other work to do."""
     return {
         "listen": {"host": HOST, "port": ports.gateway},
         "upstream": {
@@ -213,7 +214,12 @@ def _settings(ports: Ports, sources: Sources) -> dict[str, object]:
             "sslmode": "disable",
         },
         "auth": {"method": "scram-sha-256", "users": "users.txt"},
-        "ask": {"backend": "triton", "url": f"grpc://{HOST}:{ports.triton}", "model": sources.model, "deadline": "90s"},
+        "ask": {
+            "backend": "triton",
+            "url": f"grpc://{HOST}:{ports.triton}",
+            "model": sources.model,
+            "deadline": "180s",
+        },
         "policy": str(sources.policy),
         "audit": {"path": "audit/audit.jsonl"},
     }

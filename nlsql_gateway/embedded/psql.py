@@ -51,7 +51,7 @@ class Psql:
     database: str
     passwords: Mapping[str, str]
 
-    def run(self, user: str, statement: str, *, timeout: float = 180.0) -> Reply:
+    def run(self, user: str, statement: str, *, timeout: float = 240.0) -> Reply:
         """Send one statement with ``psql -c`` as ``user``; what goes wrong is the reply's error, never raised."""
         command: list[str | Path] = [
             *(psql_path(), "--no-psqlrc", "--quiet", "--csv", "--no-password", "--set", "VERBOSITY=verbose"),

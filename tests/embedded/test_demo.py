@@ -165,7 +165,7 @@ def test_stopped_later_it_leaves_nothing(folder: Path, moment: str, how: signal.
 def test_the_whole_tour_holds_and_the_line_to_copy_works(folder: Path) -> None:
     demo = Demo("stay", folder)
     try:
-        demo.wait_for("Ctrl-C stops everything", timeout=500)
+        demo.wait_for("Ctrl-C stops everything", timeout=900)
         line = re.search(r"^PGPASSWORD=.* -U nora retail$", demo.said, re.MULTILINE)
         assert line is not None
         asked = f"{line[0]} -A -t -c 'SELECT DISTINCT city FROM customers WHERE region_id <> 1 OR city = $$Chicago$$'"
