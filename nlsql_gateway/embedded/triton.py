@@ -1,33 +1,19 @@
 """EmbeddedTriton: NVIDIA Triton Inference Server from the ``nvidia-pytriton`` wheel, as our child process.
 
-The wheel carries the real ``tritonserver`` and its Python backend, but not ready to run. What is missing is put
-together here: a backend directory with the backend and the stub of the running Python in one folder (made once, in the
-cache), and an environment in which the stub finds ``libpython`` and the packages of this very interpreter. None of the
-wheel's Python code is imported.
-
-Everything listens on loopback; HTTP and metrics are off. A private temporary folder is the server's TMPDIR, so that
-what a model writes (saved prompts) is gone with it.
+Only gRPC is on, and on loopback. How the wheel is made ready to run: ``triton_wheel.py``.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import os
 import re
-import secrets
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-import sysconfig
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -35,6 +21,7 @@ from typing import IO, Self
 from nlsql_gateway import log
 from nlsql_gateway.ask.triton import probe
 from nlsql_gateway.embedded import child
+from nlsql_gateway.embedded.triton_wheel import RunFolder, environment, lay_out_backends, wheel
 from nlsql_gateway.errors import ConfigError, ModelUnavailable
 
 HOST = "127.0.0.1"
@@ -91,8 +78,7 @@ class EmbeddedTriton:
         }
         self._cache = (CACHE if cache is None else cache).expanduser()
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder: Path | None = None
-        self._shared_memory = f"nlsql_{secrets.token_hex(6)}_"
+        self._folder: RunFolder | None = None
         self._reader: threading.Thread | None = None
         self._words: deque[str] = deque(maxlen=60)
 
@@ -136,7 +122,7 @@ class EmbeddedTriton:
         for name in self.models:
             if not (self.model_repository / name / "config.pbtxt").is_file():
                 raise ConfigError(f"{self.model_repository}: no model {name} (a folder with config.pbtxt)")
-        self._folder = Path(tempfile.mkdtemp(prefix="nlsql-triton-"))
+        self._folder = RunFolder.make()
         deadline = time.monotonic() + timeout
         try:
             backends = lay_out_backends(self._cache)
@@ -151,13 +137,11 @@ class EmbeddedTriton:
         process, self._process = self._process, None
         if process is not None:
             child.end(process, signal.SIGTERM, patience=_STOP_PATIENCE)
-            for region in Path("/dev/shm").glob(f"{self._shared_memory}*"):  # noqa: S108 - left by a server killed hard
-                region.unlink(missing_ok=True)
         if self._reader is not None:
             self._reader.join(timeout=5)
             self._reader = None
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
             self._folder = None
 
     def _launch(self, backends: Path, deadline: float) -> bool:
@@ -168,12 +152,12 @@ class EmbeddedTriton:
         elif not _is_free(self.grpc_port):
             raise ConfigError(f"port {self.grpc_port} is taken", hint="choose another for Triton's gRPC, or 0 for any")
         command: list[str | Path] = [
-            _wheel() / "bin" / "tritonserver",
+            wheel() / "bin" / "tritonserver",
             f"--model-repository={self.model_repository}",
             "--model-control-mode=explicit",
             *(f"--load-model={name}" for name in self.models),
             f"--backend-directory={backends}",
-            f"--backend-config=python,shm-region-prefix-name={self._shared_memory}",
+            f"--backend-config=python,shm-region-prefix-name={self._folder.shared_memory}",
             f"--grpc-address={HOST}",
             f"--grpc-port={self.grpc_port}",
             "--allow-http=false",
@@ -183,13 +167,13 @@ class EmbeddedTriton:
         self._words.clear()
         # A file, not a pipe: when we are killed, the first line that Triton writes into a pipe without a reader would
         # kill it before it has ended its stubs, which then wait for it, and hold the model's memory, for ever.
-        output = self._folder / "triton.log"
+        output = self._folder.path / "triton.log"
         with output.open("wb") as stream:
             process = child.spawn(
                 command,
                 death_signal=signal.SIGTERM,
-                environment={**_environment(self._folder), **self._environment},
-                folder=self._folder,
+                environment={**environment(self._folder.path), **self._environment},
+                folder=self._folder.path,
                 stdout=stream,
                 stderr=stream,
             )
@@ -239,118 +223,6 @@ class EmbeddedTriton:
             _log.warning(event, part="triton")
         else:
             _log.debug(event, part="triton")
-
-
-def lay_out_backends(cache: Path) -> Path:
-    """The backend directory for this Python: ``python/`` with the backend, its utilities and an executable stub.
-
-    Made once in ``cache`` and moved into place whole, so that two processes at once do no harm. Copies, not links: the
-    cache outlives a virtual environment. Raises ConfigError.
-    """
-    wheel = _wheel()
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    stub = wheel / "python_backend_stubs" / python / "triton_python_backend_stub"
-    if not stub.is_file():
-        raise ConfigError(f"the embedded Triton has no stub for Python {python}", hint="use Python 3.11 to 3.13")
-    target = cache / f"triton-backends-{version('nvidia-pytriton')}-py{python}"
-    if not target.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".triton-backends-", dir=cache))
-        try:
-            backend = unfinished / "backends" / "python"
-            backend.mkdir(parents=True)
-            for source in (*(wheel / "backends" / "python").glob("*.*"), stub):
-                shutil.copyfile(source, backend / source.name)
-            (backend / stub.name).chmod(0o755)
-            with contextlib.suppress(OSError):  # another process was faster
-                (unfinished / "backends").rename(target)
-        finally:
-            shutil.rmtree(unfinished)
-    return target
-
-
-def libpython_folder() -> Path | None:
-    """The folder of the shared library that the stub is linked with; None when the wheel brings it.
-
-    This interpreter's own library folder comes before the system's: the standard library must fit the library.
-    Raises ConfigError when there is none.
-    """
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    stub = _wheel() / "python_backend_stubs" / python / "triton_python_backend_stub"
-    found = re.search(rb"\0(libpython[\w.-]+\.so[\w.]*)\0", stub.read_bytes())
-    name = found[1].decode() if found is not None else f"libpython{python}.so.1.0"
-    if (_libraries() / name).exists():
-        return None
-    folders = [
-        str(sysconfig.get_config_var("LIBDIR") or ""),
-        f"{sys.base_prefix}/lib",
-        f"{sysconfig.get_config_var('LIBDIR')}/{sysconfig.get_config_var('MULTIARCH')}",
-    ]
-    for folder in folders:
-        if folder and Path(folder, name).exists():
-            return Path(folder)
-    for line in _ldconfig():
-        if line.strip().startswith(name + " ") and "=>" in line:
-            return Path(line.split("=>")[1].strip()).parent
-    raise ConfigError(
-        f"{name} is not installed: the embedded Triton needs Python's shared library",
-        hint=f"apt install libpython{python}",
-    )
-
-
-def _ldconfig() -> list[str]:
-    """What the loader knows; Debian keeps ldconfig out of an ordinary user's PATH."""
-    for command in ("/sbin/ldconfig", "/usr/sbin/ldconfig", "ldconfig"):
-        with contextlib.suppress(OSError):
-            return subprocess.run([command, "-p"], capture_output=True, text=True, check=False).stdout.splitlines()
-    return []
-
-
-def _environment(temporary: Path) -> dict[str, str]:
-    """What the server and the stub need, and no variable of ours besides: they hold passwords."""
-    own = libpython_folder()
-    return {
-        "PATH": f"{_python_for_stub(temporary / 'python')}:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": str(temporary),
-        "TMPDIR": str(temporary),
-        "LD_LIBRARY_PATH": ":".join(str(folder) for folder in (_libraries(), own) if folder is not None),
-        "CUDA_VISIBLE_DEVICES": "",  # this server is the one for the CPU
-    }
-
-
-def _python_for_stub(folder: Path) -> Path:
-    """A folder whose ``python3`` makes the stub find our packages; to be the first in PATH.
-
-    The stub runs Python in isolated mode: PYTHONHOME and PYTHONPATH are ignored, but it still looks for ``python3`` in
-    PATH and for ``pyvenv.cfg`` beside it (library reference, "The initialization of the sys.path module search path").
-    So we make it a virtual environment whose one ``.pth`` file names the folders that we import from ourselves.
-    """
-    interpreter = Path(sys.executable).resolve()
-    (folder / "bin").mkdir(parents=True, exist_ok=True)
-    (folder / "pyvenv.cfg").write_text(f"home = {interpreter.parent}\n")
-    for name in ("python3", "python"):
-        (folder / "bin" / name).unlink(missing_ok=True)
-        (folder / "bin" / name).symlink_to(interpreter)
-    packages = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-    packages.mkdir(parents=True, exist_ok=True)
-    own = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
-    (packages / "nlsql.pth").write_text("".join(f"{entry}\n" for entry in own))
-    return folder / "bin"
-
-
-def _wheel() -> Path:
-    """The wheel's ``tritonserver`` folder, found without running its code. Raises ConfigError."""
-    spec = importlib.util.find_spec("pytriton")
-    if spec is None or not spec.submodule_search_locations:
-        raise ConfigError(
-            "the embedded Triton is not installed", hint="pip install 'nlsql-gateway[embedded]' brings it"
-        )
-    return Path(spec.submodule_search_locations[0]) / "tritonserver"
-
-
-def _libraries() -> Path:
-    return _wheel().parent.parent / "nvidia_pytriton.libs"
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nlsql_gateway.embedded.triton import EmbeddedTriton, lay_out_backends, libpython_folder
+from nlsql_gateway.embedded.triton import EmbeddedTriton
 from nlsql_gateway.errors import ConfigError, ModelUnavailable
 from tests.embedded.processes import runs
 from tests.model_repository.serving import REPOSITORY, Scripted, scripted
@@ -53,10 +52,6 @@ def all_end(pids: list[int], *, patience: float) -> bool:
     return not any(runs(pid) for pid in pids)
 
 
-def shared_memory(server: EmbeddedTriton) -> list[Path]:
-    return list(Path("/dev/shm").glob(f"{server._shared_memory}*"))
-
-
 def test_says_where_it_listens(running: Scripted) -> None:
     assert running.url == f"grpc://127.0.0.1:{running.server.grpc_port}"
     assert running.server.is_running
@@ -88,11 +83,12 @@ def test_a_second_one_beside_it_and_nothing_left_after(running: Scripted, tmp_pa
     with scripted(tmp_path) as second:
         assert second.url != running.url
         pids = [process.pid for process in processes(second.server)]
-        assert list(temporary.iterdir())
-        assert shared_memory(second.server)
+        (folder,) = temporary.iterdir()
+        regions = f"nlsql_{folder.name.removeprefix('nlsql-triton-')}_*"
+        assert list(Path("/dev/shm").glob(regions))
     assert not any(runs(pid) for pid in pids)
     assert list(temporary.iterdir()) == []
-    assert shared_memory(second.server) == []
+    assert list(Path("/dev/shm").glob(regions)) == []
     assert second.server.pid is None
     second.server.stop()
 
@@ -154,7 +150,6 @@ def test_a_model_that_does_not_load_gives_its_reason(tmp_path: Path, temporary: 
     assert "no such file" in failure.value.detail
     assert broken.pid is None
     assert list(temporary.iterdir()) == []
-    assert shared_memory(broken) == []
 
 
 def test_a_model_that_never_loads_is_given_up(tmp_path: Path) -> None:
@@ -175,26 +170,6 @@ def test_the_models_find_our_packages(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable) as failure:
         EmbeddedTriton(_repository(tmp_path, code), ["broken"], cache=tmp_path).start()
     assert "found them all" in failure.value.detail
-
-
-def test_the_backend_directory_is_made_once(tmp_path: Path) -> None:
-    first = lay_out_backends(tmp_path)
-    stub = first / "python" / "triton_python_backend_stub"
-    assert {entry.name for entry in (first / "python").iterdir()} == {
-        "libtriton_python.so",
-        "triton_python_backend_stub",
-        "triton_python_backend_utils.py",
-    }
-    assert stub.stat().st_mode & stat.S_IXUSR
-    before = stub.stat().st_mtime_ns
-    assert lay_out_backends(tmp_path) == first
-    assert stub.stat().st_mtime_ns == before
-    assert [entry for entry in tmp_path.iterdir() if entry != first] == []
-
-
-def test_libpython_is_the_interpreters_own() -> None:
-    folder = libpython_folder()
-    assert folder is None or list(folder.glob(f"libpython3.{sys.version_info.minor}.so*"))
 
 
 _PARENT = r"""
