@@ -103,8 +103,9 @@ class Asker:
                 # one that repeats itself will do so a third time, for it decodes greedily.
                 break
         if problem.unknown:
+            missing, _, _ = problem.message.partition(";")  # behind it is what there is, which the hint says shorter
             raise Unanswerable(
-                f"the tables you may see do not answer this: {_short(problem.message)}",
+                f"the tables you may see do not answer this: {_short(missing)}",
                 hint=_names_hint(schema),
                 detail=_detail(failed),
             )
