@@ -30,7 +30,7 @@ from nlsql_gateway.wire.downstream import (
 from nlsql_gateway.wire.framing import HEADER, Frames
 from nlsql_gateway.wire.messages import fault
 from nlsql_gateway.wire.replies import Expected, Step
-from nlsql_gateway.wire.states import Action, Event, after, move
+from nlsql_gateway.wire.states import Action, Event, Phase, after, move
 
 Verdict = Admitted | Refused
 
@@ -89,7 +89,9 @@ class Requests:
         """The verdict that ``ask`` was to bring."""
         then, self._then = self._then, None
         assert then is not None
-        then(verdict)
+        # Meanwhile an earlier message of the same batch may have failed: the upstream would skip this one.
+        if self._conversation.phase is not Phase.SKIPPING:
+            then(verdict)
         self._pump()
 
     def _pump(self) -> None:

@@ -61,7 +61,6 @@ class Responses:
                 raise ProtocolError("the upstream began a replication stream, which is not supported")
             case _:
                 self._answered(kind, message)
-                self._notify()
         return None
 
     def _answered(self, kind: int, message: bytes) -> None:
@@ -71,6 +70,7 @@ class Responses:
             head.completed(message[HEADER:-1])
         entry = replies.answered(kind)
         if entry is not None:
+            self._notify()
             if entry.change is not None:
                 entry.change(True)
             if entry.account is not None:

@@ -109,9 +109,8 @@ class Session:
         """The client's CancelRequest: stop a question, or have the upstream stop what it runs."""
         if self._over.is_set() or self._tasks is None:
             return
-        if self._asking is not None:
-            self._cancel_question()
-        elif len(self._conversation.replies):
+        self._cancel_question()
+        if len(self._conversation.replies):
             self._tasks.create_task(self._cancel_upstream())
 
     def shut_down(self) -> None:

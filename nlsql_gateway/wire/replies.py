@@ -27,6 +27,8 @@ class Step(enum.Enum):
     CLOSE = "Close"
     SYNC = "Sync"
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and this is looked up for every reply
+
 
 ENDS: Final = {
     Step.QUERY: b"Z",

@@ -21,6 +21,8 @@ class Phase(enum.Enum):
     COPY_IN = "copy in"
     "The upstream has asked for the data of COPY FROM STDIN."
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and this is looked up for every message
+
 
 class Action(enum.Enum):
     """What is done with a client's message."""

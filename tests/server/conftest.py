@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
+import uvloop
 
 from nlsql_gateway import log
 from nlsql_gateway.admission import Admitted, Client, Notice, Outcome, Refused
@@ -34,6 +36,7 @@ class SmallGate:
     executions: list[tuple[str | None, ...]] = field(default_factory=list)
     version: str = "1"
     unrecorded: bool = False
+    unclosed: bool = False
     opened: list[str] = field(default_factory=list)
     "What must be closed: simple queries and executions."
     _number: int = 0
@@ -50,7 +53,9 @@ class SmallGate:
         self.texts.append(text)
         if "forbidden" in text:
             return Refused(self._id(), "42501", "not for you", "a detail", "a hint")
-        sql = "/* rewritten by the policy */ " + text if "rewrite" in text else text
+        if "explode" in text:
+            raise RuntimeError("a fault of our own")
+        sql = f"/* rewritten by policy {self.version} */ {text}" if "rewrite" in text else text
         return self._admitted(client, text, sql)
 
     async def admit(self, text: str, client: Client) -> Admitted | Refused:
@@ -59,6 +64,8 @@ class SmallGate:
             assert verdict is not None
             return verdict
         await asyncio.sleep(30 if "slow" in text else 0.05)
+        if "explode" in text:
+            raise RuntimeError("a fault of our own")
         notice = Notice("SQL: SELECT 42", "model: none")
         return replace(self._admitted(client, "SELECT 42 AS answer", "SELECT 42 AS answer"), notices=(notice,))
 
@@ -79,6 +86,8 @@ class SmallGate:
         return admitted.versions[0] == self.version
 
     def executing(self, admitted: Admitted, client: Client, parameters: Sequence[str | None]) -> str:
+        if self.unrecorded:
+            raise AuditError("the audit log cannot be written")
         self.executions.append(tuple(parameters))
         record_id = self._id()
         self.opened.append(record_id)
@@ -92,6 +101,8 @@ class SmallGate:
         return sorted(self.opened) == sorted(self.closed)
 
     def close(self, record_id: str, client: Client, outcome: Outcome) -> None:
+        if self.unclosed:
+            raise AuditError("the audit log cannot be written")
         assert record_id not in self.closed, "an account is closed once"
         self.closed[record_id] = outcome
 
@@ -128,7 +139,14 @@ class Server:
         self.secret.write_text(postgres.password)
         self._threads: list[tuple[Served, threading.Thread]] = []
 
-    def start(self, *, trust: bool = False, upstream: dict[str, object] | None = None, **listen: object) -> Served:
+    def start(
+        self,
+        *,
+        trust: bool = False,
+        upstream: dict[str, object] | None = None,
+        loop: Literal["uvloop", "asyncio"] = "uvloop",
+        **listen: object,
+    ) -> Served:
         settings = Settings(
             listen=Listen(port=0, **listen),  # type: ignore[arg-type]  # the test names the keys
             upstream=Upstream(
@@ -158,7 +176,7 @@ class Server:
 
                 await gateway.serve(ready=ready)
 
-            asyncio.run(serve())
+            (uvloop if loop == "uvloop" else asyncio).run(serve())
 
         thread = threading.Thread(target=main, daemon=True)
         thread.start()

@@ -5,13 +5,15 @@ A refused statement has to behave like one that PostgreSQL finds a syntax error 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.wire.messages import message, parse_fault
-from tests.server.conftest import Served
+from tests.server.conftest import Served, Server
 from tests.server.raw import FLUSH, SYNC, Raw, Reply, bind, close, describe, execute, parse, query
 
 REFUSED = "SELECT 'forbidden'"
@@ -107,7 +109,12 @@ def compare(served: Served, postgres: EmbeddedPostgres, script: list[bytes]) -> 
     return found
 
 
-def test_any_messages_get_the_replies_that_postgresql_gives(served: Served, postgres: EmbeddedPostgres) -> None:
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_any_messages_get_the_replies_that_postgresql_gives(
+    server: Server, postgres: EmbeddedPostgres, loop: Literal["uvloop", "asyncio"]
+) -> None:
+    served = server.start(loop=loop)
+
     @settings(max_examples=150, deadline=None)
     @given(script=scripts)
     def check(script: list[bytes]) -> None:
