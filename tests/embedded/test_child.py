@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nlsql_gateway.embedded import child
-from tests.embedded.processes import runs
+from tests.embedded.processes import ended, runs
 
 
 def test_ends_gently() -> None:
@@ -34,7 +34,7 @@ def test_kills_the_whole_group_of_one_that_does_not_listen(tmp_path: Path) -> No
     while not told.exists():
         time.sleep(0.01)
     assert child.end(process, signal.SIGTERM, patience=0.2) == -signal.SIGKILL
-    assert not runs(int(told.read_text()))
+    assert ended(int(told.read_text()))
 
 
 def test_a_missing_program_is_an_error() -> None:
@@ -55,7 +55,4 @@ def test_dies_with_us(how: signal.Signals) -> None:
         pid = int(parent.stdout.readline())
         assert runs(pid)
         parent.send_signal(how)
-    deadline = time.monotonic() + 10
-    while runs(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not runs(pid)
+    assert ended(pid)

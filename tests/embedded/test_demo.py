@@ -22,7 +22,7 @@ import pytest
 from nlsql_gateway.embedded.demo import Ports, run
 from nlsql_gateway.embedded.postgres import HOST
 from nlsql_gateway.errors import ConfigError
-from tests.embedded.processes import runs
+from tests.embedded.processes import ended
 
 PROGRAM = """
 import sys
@@ -85,11 +85,8 @@ class Demo:
         finally:
             self.process.kill()
             self._reader.join()
-        deadline = time.monotonic() + 15
-        while any(runs(pid) for pid in self.seen) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        left = [psutil.Process(pid).cmdline() for pid in self.seen if runs(pid)]
-        assert not left, left
+        left = [pid for pid in self.seen if not ended(pid)]
+        assert not left, [psutil.Process(pid).cmdline() for pid in left if psutil.pid_exists(pid)]
         for port in astuple(self.ports):
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

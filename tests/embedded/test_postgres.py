@@ -6,14 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres, binaries_path, pgbench_path, psql_path, reachable
 from nlsql_gateway.errors import UpstreamError
-from tests.embedded.processes import runs
+from tests.embedded.processes import ended
 
 
 def test_serves_utf8_over_tcp(postgres: EmbeddedPostgres) -> None:
@@ -115,10 +114,7 @@ def test_dies_with_its_parent(tmp_path: Path, how: signal.Signals) -> None:
     parent.send_signal(how)
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10
-    while runs(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not runs(pid)
+    assert ended(pid)
     with EmbeddedPostgres(tmp_path, durable=False) as again:  # and the cluster is sound
         assert again.execute("SELECT 1") == "1"
 
