@@ -129,8 +129,8 @@ class Ask(_Section):
     "The name of the model at the server."
     prompt: Literal["auto", "chatml", "sqlcoder"] = "auto"
     "The template family; auto tells it from the model's name."
-    deadline: Seconds = 20.0
-    "From the question to its SQL, repairs included; past it 57014."
+    deadline: Seconds = 60.0
+    "From the question to its SQL; past it 57014. On a CPU the first question reads the whole schema: allow for it."
     repairs: int = Field(default=2, ge=0, le=5)
     "How often the model may mend its SQL with the error."
     max_tokens: int = Field(default=400, gt=0)
