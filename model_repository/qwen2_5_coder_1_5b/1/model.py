@@ -52,6 +52,11 @@ _NUMBERS = {
 _DEFAULTS = {"n_predict": 256, "temperature": 0.0, "seed": 1}
 "Greedy and repeatable: SQL has one best answer."
 
+_SPINS = "1000"
+"""How often a thread of OpenMP looks whether the others have come before it sleeps. libgomp's own 300,000 is right for
+a machine that does nothing else; beside other busy programs each waits for threads that the waiting keeps from running.
+3 threads on 4 processors, tokens a second: alone 33 instead of 35, beside three busy programs 10 instead of 1."""
+
 _MAX_PROMPT = 1024 * 1024
 "Bytes; the context is far smaller, but the count of tokens is only known after the work of making them."
 
@@ -94,7 +99,7 @@ class TritonPythonModel:
         parameters = {
             key: value["string_value"] for key, value in json.loads(args["model_config"])["parameters"].items()
         }
-        environment = dict(os.environ)  # noqa: TID251 - not the gateway's process but Triton's
+        environment = os.environ  # noqa: TID251 - not the gateway's process but Triton's
         file = Path(parameters["model_file"] or environment.get("NLSQL_MODEL_FILE", ""))
         if not file.is_file():
             raise RuntimeError("no model file: set the parameter model_file in config.pbtxt or NLSQL_MODEL_FILE")
@@ -120,6 +125,7 @@ class TritonPythonModel:
         )
 
     def _start(self, file: Path, count: int, threads: int, batch: int) -> Any:
+        os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)  # noqa: TID251 - before libgomp is loaded
         try:
             import xllamacpp
         except ImportError as error:

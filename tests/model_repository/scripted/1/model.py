@@ -35,6 +35,7 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
     def execute(self, requests: list[Any]) -> None:
         for request in requests:
@@ -85,6 +86,13 @@ class TritonPythonModel:
         if path:
             with self._lock, Path(path).open("a") as file:
                 file.write(json.dumps(line) + "\n")
+
+
+def _end_with(triton: int) -> None:
+    """A stub goes on waiting for a Triton that is gone; see the embedded model."""
+    while os.getppid() == triton:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _rule(prompt: str) -> dict[str, Any]:
