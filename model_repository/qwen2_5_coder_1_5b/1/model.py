@@ -190,17 +190,20 @@ class TritonPythonModel:
 
         lease = self._slots.take(question.prompt, self._queue_timeout, is_cancelled)
         answer = _Answer()
-        saved = False
         try:
             if lease.restore is not None:
                 self._slot_action(lease, "restore", lease.restore)
             self._decode(question, lease, answer, sender)
-            # Before the last response: the sender is done with then. It costs some tens of milliseconds, once a schema.
-            saved = answer.read and lease.save is not None and self._slot_action(lease, "save", lease.save)
+            self._finish(question, answer, sender)
         finally:
+            # After the response, since it takes some tens of milliseconds; once a schema.
+            saved = answer.read and lease.save is not None and self._slot_action(lease, "save", lease.save)
             self._slots.give_back(lease, read=answer.read, saved=saved)
             while (name := self._slots.forget()) is not None:
                 (self._folder / name).unlink(missing_ok=True)
+
+    def _finish(self, question: _Question, answer: _Answer, sender: Any) -> None:
+        """Send the last response, with the FINAL flag. Raises what there is to send instead."""
         if answer.cancelled:
             raise CancelledError
         if answer.fault is not None:
@@ -213,6 +216,13 @@ class TritonPythonModel:
         """Let llama.cpp answer. It calls ``take`` after each part of the prompt and each token; True stops it."""
 
         def take(chunk: dict[str, Any]) -> bool:
+            try:
+                return step(chunk)
+            except Exception as error:  # noqa: BLE001 - it must not reach llama.cpp, which calls this
+                answer.fault = {"message": f"unexpected {type(error).__name__}"}
+                return True
+
+        def step(chunk: dict[str, Any]) -> bool:
             if "error" in chunk:
                 answer.fault = chunk["error"]
                 return True
@@ -311,9 +321,14 @@ def _sampling(text: bytes) -> dict[str, Any]:
                 number = float(value)
             except (TypeError, ValueError):
                 raise _RefusalError(f"sampling_parameters: {name} must be a number") from None
+            if name == "max_tokens" and number < 1:
+                raise _RefusalError("sampling_parameters: max_tokens must be at least 1")
             body[_NUMBERS[name]] = int(number) if number.is_integer() and name != "temperature" else number
         elif name == "stop":
-            body["stop"] = [value] if isinstance(value, str) else [str(word) for word in value]
+            words = [value] if isinstance(value, str) else value
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise _RefusalError("sampling_parameters: stop must be a string or a list of strings")
+            body["stop"] = words
         elif name == "grammar":
             body["grammar"] = str(value)
         elif name == "ignore_eos":
