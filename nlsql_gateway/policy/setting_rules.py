@@ -37,9 +37,15 @@ _UNITS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 8
 
 
 def milliseconds(value: str) -> float | None:
-    """A timeout as PostgreSQL reads it (manual, 19.1.1); 0 is none at all; None: not one."""
+    """A timeout as PostgreSQL reads it (manual, 19.1.1); 0 is none at all; None: not one.
+
+    PostgreSQL rounds to whole milliseconds, so that 1us is none at all too.
+    """
     match = _TIMEOUT.fullmatch(value.strip())
-    return int(match[1]) * _UNITS[match[2] or "ms"] if match is not None else None
+    if match is None:
+        return None
+    read = int(match[1]) * _UNITS[match[2] or "ms"]
+    return read if read >= 1 else 0
 
 
 _TRUE = frozenset({"on", "true", "tru", "tr", "t", "yes", "ye", "y", "1"})

@@ -7,6 +7,8 @@ no reset value of their own.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from nlsql_gateway.policy.case import READ_ONLY, Case
@@ -17,6 +19,8 @@ from nlsql_gateway.policy.setting_rules import READABLE, milliseconds, same
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import Node
 from nlsql_gateway.sql.survey import FunctionUse, constant
+
+_BARE_LIST = re.compile(r" *[a-z_][a-z0-9_]* *(?:, *[a-z_][a-z0-9_]* *)*")
 
 
 def allow_settings(case: Case) -> Case | Deny:
@@ -78,19 +82,24 @@ def _set(case: Case, body: Node) -> Deny | None:
     if kind == "VAR_SET_DEFAULT":
         return _reset(case, name)
     values = [_value(argument) for argument in arguments]
+    if name == "search_path":  # tools set what is in force already; each argument is one name, as it stands
+        return None if _is_path(values, case) else _refused(case, name)
     value = ", ".join(item for item in values if item is not None) if None not in values else None
-    if name == "search_path" and value is not None and _is_path(value, case):
-        return None  # tools set what is in force already
     return None if permitted(name, value, case.policy) else _refused(case, name)
 
 
-def _is_path(value: str, case: Case) -> bool:
-    """Whether a search path is the one in force; schemas that are searched anyway may be left out or written."""
-    written = [part.strip().strip('"') for part in value.split(",")]
-    implied = {"pg_catalog", ""}
-    return [part for part in written if part not in implied] == [
-        part for part in path(case.catalog, case.policy) if part not in implied
-    ]
+def _is_path(names: Sequence[str | None], case: Case) -> bool:
+    """Whether a search path is the one in force, name by name; pg_catalog, which is searched first, may be left out."""
+    in_force = list(path(case.catalog, case.policy))
+    implied = in_force[1:] if in_force[:1] == ["pg_catalog"] else in_force
+    return list(names) in (in_force, implied)
+
+
+def _bare_names(text: str | None) -> list[str | None]:
+    """The names in a list of bare lower-case ones; quotes and capitals make it none that can be in force."""
+    if text is None or _BARE_LIST.fullmatch(text) is None:
+        return [None]
+    return [name.strip() for name in text.split(",")]
 
 
 def _reset(case: Case, name: str) -> Deny | None:
@@ -125,7 +134,12 @@ def _set_config(case: Case, use: FunctionUse) -> Deny | None:
         return case.deny(
             Reason.SETTING, "set_config needs the setting's name as a string constant", location=use.location
         )
-    if permitted(name.lower(), constant(use.arguments[1]), case.policy):
+    value = constant(use.arguments[1])
+    if name.lower() == "search_path":
+        allowed = _is_path(_bare_names(value), case)
+    else:
+        allowed = permitted(name.lower(), value, case.policy)
+    if allowed:
         return None
     return _refused(case, name.lower(), use.location)
 

@@ -19,6 +19,11 @@ T = TypeVar("T")
 _NAMING = frozenset({Kind.PREPARE, Kind.DEALLOCATE, Kind.DISCARD})
 
 
+def cut(name: str) -> str:
+    """As PostgreSQL keeps it: 63 bytes (NAMEDATALEN - 1), so that two longer names may be one."""
+    return name.encode()[:63].decode("utf-8", "surrogateescape") if len(name) > 15 else name
+
+
 @dataclass(slots=True)
 class Portal:
     prepared: Admitted
@@ -36,6 +41,7 @@ class Namespace(Generic[T]):
 
     def get(self, name: str) -> T | None:
         """What the name will mean to the next message."""
+        name = cut(name)
         for sent, value in reversed(self._sent):
             if sent == name:
                 return value
@@ -46,6 +52,7 @@ class Namespace(Generic[T]):
 
         ``replaced`` is called with what the name stood for, once that is gone.
         """
+        name = cut(name)
         change = (name, value)
         self._sent.append(change)
 
@@ -64,6 +71,7 @@ class Namespace(Generic[T]):
 
     def renew(self, name: str, before: T, value: T) -> None:
         """Another value for the same thing, wherever ``before`` stands for ``name``."""
+        name = cut(name)
         if self.confirmed.get(name) is before:
             self.confirmed[name] = value
 

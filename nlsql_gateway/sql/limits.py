@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,11 +17,15 @@ class Limits:
     "A list of 50,000 keys behind IN still fits."
     depth: int = 100
     "Open parentheses, brackets and CASEs at once."
+    operators: int = 20_000_000
+    "Sum of the squares of the lengths of operator runs: the scanner's time for them grows so (0.1 s)."
     chain: int = 400
     "Operators and keywords that may nest without parentheses: a || b || c, NOT NOT a, UNION after UNION."
 
 
 DEFAULT = Limits()
+
+_OPERATORS = re.compile(rb"[~!@#^&|`?+\-*/%<>=]{2,}")
 
 _OPEN = frozenset({ord("("), ord("["), TokenCode.CASE})
 _CLOSE = frozenset({ord(")"), ord("]"), TokenCode.END_P})
@@ -48,6 +53,8 @@ def check_bytes(source: bytes, limits: Limits) -> None:
         raise LimitError(
             f"the statement has {len(source)} bytes, the limit is {limits.bytes}", hint="send it in several parts"
         )
+    if sum((run.end() - run.start()) ** 2 for run in _OPERATORS.finditer(source)) > limits.operators:
+        raise LimitError("the statement has too long a run of operator characters", hint="send it in several parts")
 
 
 def check_tokens(tokens: Iterable[Token], limits: Limits) -> None:
