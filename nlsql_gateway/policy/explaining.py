@@ -14,6 +14,15 @@ def refuse_telling_plans(case: Case) -> Case | Deny:
         return case
     options = case.statement.node["ExplainStmt"].get("options", [])
     analyze = any(option.get("DefElem", {}).get("defname") == "analyze" for option in options)
+    for read in case.reads:
+        relation = case.catalog.relations.get(read.key)
+        if not read.system and relation is not None and relation.kind in ("view", "foreign table"):
+            return case.deny(  # its plan tells about the tables behind it
+                Reason.CONSTRUCT,
+                f"EXPLAIN is not allowed on {read.use.written}: a plan tells about the tables behind it",
+                hint=_HINT,
+                location=read.use.location,
+            )
     for read in case.restricted:
         if read.system:
             continue

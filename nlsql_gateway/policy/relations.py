@@ -13,8 +13,13 @@ from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
 from nlsql_gateway.policy.sensitive import without_sensitive
 from nlsql_gateway.sql.survey import RelationUse, constant
 
+MAX_RELATIONS = 500
+"""In one statement: the work on columns grows with their number times that of the columns."""
+
 
 def authorise(case: Case) -> Case | Deny:
+    if len(case.survey.tables) > MAX_RELATIONS:
+        return case.deny(Reason.LIMIT, f"the statement reads more than {MAX_RELATIONS} relations", sqlstate="54000")
     reads: list[Read] = []
     for use in case.survey.tables:
         read = _read(case, use)

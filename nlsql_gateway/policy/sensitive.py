@@ -9,6 +9,7 @@ from __future__ import annotations
 from nlsql_gateway.policy.access import Access
 from nlsql_gateway.policy.case import Case
 from nlsql_gateway.policy.decision import Applied
+from nlsql_gateway.policy.names import find
 from nlsql_gateway.policy.open_catalogs import SENSITIVE
 from nlsql_gateway.sql.survey import RelationUse
 
@@ -41,5 +42,23 @@ def _could_show(hidden: frozenset[str], use: RelationUse, case: Case) -> bool:
             column.fields[-1] == "*" or column.fields[-1] in hidden or column.fields == (use.called,)
             for column in survey.columns
         )
+        or _joined_whole(case)
         or not survey.columns  # COPY t TO STDOUT names none
+    )
+
+
+def _joined_whole(case: Case) -> bool:
+    """Whether a bare name could be the alias of a join, and so the whole of its rows: (a JOIN b) AS j, to_json(j)."""
+    if "JoinExpr" not in case.survey.keys:
+        return False
+    called = {use.called for use in case.survey.tables}
+    columns = {
+        column.name
+        for use in case.survey.tables
+        if (key := find(use.schema, use.name, case.catalog, case.policy)) is not None
+        for column in case.catalog.relations[key].columns
+    }
+    return any(
+        len(column.fields) == 1 and column.fields[0] not in called and column.fields[0] not in columns
+        for column in case.survey.columns
     )
