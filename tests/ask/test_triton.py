@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import socket
 import ssl
@@ -333,6 +334,8 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
+# asyncio's TLS streams leave their sockets to the collector; here it runs, not in some later test.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_tls(server: Scripted, tmp_path: Path) -> None:
     """A TLS proxy in front of Triton, as an ingress would be: with its authority known it works, else not."""
     server.script({"contains": "", "text": "SELECT 1"})
@@ -363,3 +366,4 @@ def test_tls(server: Scripted, tmp_path: Path) -> None:
             proxy.close()
 
     assert asyncio.run(main()) == "SELECT 1"
+    gc.collect()
