@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
+import random
 import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -60,9 +61,11 @@ def generate(
 
 
 def free_port() -> int:
-    with socket.socket() as probe_:
-        probe_.bind(("127.0.0.1", 0))
-        return int(probe_.getsockname()[1])
+    """Below the ports that outgoing connections take (ip_local_port_range), so that it stays free for a while."""
+    while True:
+        with socket.socket() as probe_, suppress(OSError):
+            probe_.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            return int(probe_.getsockname()[1])
 
 
 # Answers
@@ -231,15 +234,13 @@ def test_a_server_lost_in_the_middle(tmp_path: Path) -> None:
 
 def test_the_server_may_come_back(tmp_path: Path) -> None:
     """A generator outlives its server: no restart of the gateway is needed."""
-    with scripted(tmp_path) as once:
-        port = once.server.grpc_port
+    with scripted(tmp_path, free_port()) as once:
 
         async def work(generator: TritonGenerator) -> str:
             await generator.generate("x", Sampling(), timeout=10)
             await asyncio.to_thread(once.server.stop)
             with pytest.raises(ModelUnavailable):
                 await generator.generate("x", Sampling(), timeout=10)
-            once.server.grpc_port, once.server._any_port = port, False
             once.server.start()
             for _ in range(100):  # gRPC waits a little before it connects again
                 try:
@@ -344,11 +345,16 @@ def test_tls(server: Scripted, tmp_path: Path) -> None:
     context.load_cert_chain(certificate, key)
     context.set_alpn_protocols(["h2"])
 
+    open_connections = 0
+
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_connections
+        open_connections += 1
         inner, outer = await asyncio.open_connection("127.0.0.1", server.server.grpc_port)
         async with asyncio.TaskGroup() as both:
             both.create_task(_pump(reader, outer))
             both.create_task(_pump(inner, writer))
+        open_connections -= 1
 
     async def main() -> str:
         proxy = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
@@ -364,6 +370,9 @@ def test_tls(server: Scripted, tmp_path: Path) -> None:
             await trusting.aclose()
             await other.aclose()
             proxy.close()
+            async with asyncio.timeout(10):
+                while open_connections:  # noqa: ASYNC110 - so that no socket is left to the garbage collector
+                    await asyncio.sleep(0.02)
 
     assert asyncio.run(main()) == "SELECT 1"
     gc.collect()

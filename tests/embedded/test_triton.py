@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -109,14 +111,15 @@ def test_a_taken_port_is_said_at_once(running: Scripted) -> None:
         second.start()
 
 
-def test_a_free_port_can_be_chosen(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {"SCRIPTED_ANSWERS": str(tmp_path / "answers.json")}
-    (tmp_path / "answers.json").write_text("[]")
-    with EmbeddedTriton(REPOSITORY, ["scripted"], port, environment=environment, cache=tmp_path) as server:
-        assert server.grpc_port == port
+def test_a_port_can_be_chosen(tmp_path: Path) -> None:
+    while True:
+        # Below the ports that outgoing connections take, so that it stays free until Triton is there.
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            port = probe.getsockname()[1]
+            break
+    with scripted(tmp_path, port) as chosen:
+        assert chosen.server.grpc_port == port
 
 
 def test_a_server_that_died_leaves_no_stub(tmp_path: Path) -> None:
