@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,11 @@ class Finding:
 class _Unrecorded:
     """The Sink of ``explain``: nothing runs, and the log belongs to the gateway that serves."""
 
-    def append(self, record: Record) -> None:
+    def add(self, record: Record) -> None:
         raise AssertionError(f"explain records nothing, yet was handed {record}")
+
+    def flush(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -228,7 +232,7 @@ async def _admission(settings: Settings, policy: Policy, sink: Sink) -> AsyncIte
             deadline=settings.ask.deadline,
             clock=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
-            new_id=lambda: secrets.token_hex(16),
+            new_id=map(f"{secrets.token_hex(8)}{{:016x}}".format, count(1)).__next__,
         )
     finally:
         await databases.aclose()

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
-from nlsql_gateway.admission.wording import explanation, notice, rule
+from nlsql_gateway.admission.wording import explanation, notice
 from nlsql_gateway.ask import Asker, Problem
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Sink
 from nlsql_gateway.errors import AskTimeout, GatewayError, ModelUnavailable, StatementError, UpstreamError
@@ -67,31 +67,38 @@ class Admission:
     def executing(self, admitted: Admitted, client: Client, parameters: Sequence[str | None]) -> str:
         """Record that a prepared statement is about to run; the id of that record, for ``close``."""
         record_id = self.new_id()
-        self.sink.append(
+        self.sink.add(
             ExecutionRecord(
-                id=record_id,
-                time=self.clock(),
-                decision=admitted.record_id,
-                connection=client.connection,
-                user=client.principal.name,
-                parameters=tuple(parameters),
+                record_id,
+                self.clock(),
+                admitted.record_id,
+                client.connection,
+                client.principal.name,
+                tuple(parameters),
             )
         )
         return record_id
 
     def close(self, record_id: str, client: Client, outcome: Outcome) -> None:
         """Record how a run ended."""
-        self.sink.append(
+        self.sink.add(
             OutcomeRecord(
-                id=record_id,
-                time=self.clock(),
-                connection=client.connection,
-                sqlstate=outcome.sqlstate,
-                rows=outcome.rows,
-                bytes=outcome.bytes,
-                duration_ms=round(outcome.duration * 1000, 3),
+                record_id,
+                self.clock(),
+                client.connection,
+                outcome.sqlstate,
+                outcome.rows,
+                outcome.bytes,
+                round(outcome.duration * 1000, 3),
             )
         )
+
+    def flush(self) -> None:
+        """Keep all records; until this has returned nothing that they admit may go upstream.
+
+        Raises AuditError: none is kept. So there must be one caller, who knows everybody who waits for a record.
+        """
+        self.sink.flush()
 
     async def judge(self, text: str, client: Client) -> Judgement:
         """The judgement on ``text``, questions answered and the catalog read where needed; records nothing."""
@@ -240,35 +247,9 @@ class Admission:
 
     def _record(self, text: str, client: Client, judgement: Judgement) -> Admitted | Refused:
         record_id = self.new_id()
-        answer = judgement.answer
         allowed = judgement.verdict == "allow"
-        self.sink.append(
-            DecisionRecord(
-                id=record_id,
-                time=self.clock(),
-                user=client.principal.name,
-                address=client.address,
-                application_name=client.application_name,
-                database=client.database,
-                connection=client.connection,
-                protocol=client.protocol,
-                text=text,
-                question=judgement.question,
-                sql=judgement.sql if allowed else None,
-                verdict=judgement.verdict,
-                reason=judgement.reason,
-                sqlstate=judgement.sqlstate,
-                rules=tuple(rule(applied) for applied in judgement.applied),
-                relations=judgement.relations,
-                functions=judgement.functions,
-                model=answer.model if answer else "",
-                model_version=answer.version if answer else "",
-                attempts=answer.attempts if answer else 0,
-                confidence=answer.confidence if answer else None,
-                policy=judgement.versions[0],
-                catalog=judgement.versions[1],
-            )
-        )
+        sql = judgement.sql if allowed else None
+        self.sink.add(DecisionRecord(record_id, self.clock(), text, sql, client.origin, judgement.ruling))
         if allowed:
             return Admitted(
                 record_id,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from nlsql_gateway.ask import Answer
+from nlsql_gateway.audit import Origin, Ruling
 from nlsql_gateway.policy import Applied, Principal
 from nlsql_gateway.sql import Catalog, Statement
 
@@ -35,12 +36,30 @@ class Client:
     "A random id of the connection, in every record of it."
     protocol: Literal["simple", "extended", "command"] = "simple"
     "How the text came: the Query message, the Parse message, or a command of the CLI."
+    origin: Origin = field(init=False, repr=False, compare=False)
+    "The same for the audit log."
+
+    def __post_init__(self) -> None:
+        origin = Origin(
+            user=self.principal.name,
+            address=self.address,
+            application_name=self.application_name,
+            database=self.database,
+            connection=self.connection,
+            protocol=self.protocol,
+        )
+        object.__setattr__(self, "origin", origin)
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     message: str
     detail: str = ""
+
+
+def rule(applied: Applied) -> str:
+    """A rule that took part in a decision, in one line."""
+    return f"{applied.rule} {applied.target}" + (f" ({applied.detail})" if applied.detail else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +87,27 @@ class Judgement:
     notices: tuple[Notice, ...] = ()
     versions: tuple[str, str] = ("", "")
     "(policy, catalog) that decided."
+    ruling: Ruling = field(init=False, repr=False, compare=False)
+    "The same for the audit log."
+
+    def __post_init__(self) -> None:
+        answer = self.answer
+        ruling = Ruling(
+            verdict=self.verdict,
+            reason=self.reason,
+            sqlstate=self.sqlstate,
+            rules=tuple(rule(applied) for applied in self.applied),
+            relations=self.relations,
+            functions=self.functions,
+            question=self.question,
+            model=answer.model if answer else "",
+            model_version=answer.version if answer else "",
+            attempts=answer.attempts if answer else 0,
+            confidence=answer.confidence if answer else None,
+            policy=self.versions[0],
+            catalog=self.versions[1],
+        )
+        object.__setattr__(self, "ruling", ruling)
 
 
 @dataclass(frozen=True, slots=True)

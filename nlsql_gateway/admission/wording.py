@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from nlsql_gateway.admission.values import Judgement, Notice
+from nlsql_gateway.admission.values import Judgement, Notice, rule
 from nlsql_gateway.ask import Answer
-from nlsql_gateway.policy import Applied
-
-
-def rule(applied: Applied) -> str:
-    return f"{applied.rule} {applied.target}" + (f" ({applied.detail})" if applied.detail else "")
 
 
 def notice(judgement: Judgement, answer: Answer) -> Notice:

@@ -6,7 +6,15 @@ knows where the chain ends. ``verify`` finds the first bad record; ``reading.py`
 """
 
 from nlsql_gateway.audit.reading import last, read_from, readable
-from nlsql_gateway.audit.record import DecisionRecord, ExecutionRecord, OutcomeRecord, Record, RepairedRecord
+from nlsql_gateway.audit.record import (
+    DecisionRecord,
+    ExecutionRecord,
+    Origin,
+    OutcomeRecord,
+    Record,
+    RepairedRecord,
+    Ruling,
+)
 from nlsql_gateway.audit.sink import FileSink, Sink
 from nlsql_gateway.audit.verify import Broken, Whole, verify
 
@@ -15,9 +23,11 @@ __all__ = [
     "DecisionRecord",
     "ExecutionRecord",
     "FileSink",
+    "Origin",
     "OutcomeRecord",
     "Record",
     "RepairedRecord",
+    "Ruling",
     "Sink",
     "Whole",
     "last",

@@ -4,7 +4,7 @@ What the two files prove, together with ``verify``:
 
 - The chain: no record was altered, inserted, exchanged or removed *before* the last one, unless every record from
   there to the end was written anew.
-- The head, ``<path>.head``: number and hash of the last record, rewritten in place after each append. No whole record
+- The head, ``<path>.head``: number and hash of the last record, rewritten in place after each flush. No whole record
   was removed at the end, unless the head was rewritten with it.
 
 What they do not prove: there is no secret in them, so somebody who may write both files can write a new history with
@@ -12,10 +12,10 @@ a new head. Against that keep the head's line, now and then, where such a person
 ticket, paper): ``verify`` prints it. And a record says what the gateway was told: a client's ``application_name`` is
 its own claim.
 
-A crash between append and head leaves the head behind the log: that is accepted, since nothing is missing, when the
-log still has the record that the head knows. After a power cut, with durability ``written``, the kernel may have lost
-records that were already acted on: the head is then ahead of the log, the gateway writes that down in a ``repaired``
-record, and ``verify`` reports it; ``fsync`` excludes this.
+A crash between the two writes of a flush leaves the head behind the log: that is accepted, since nothing is missing,
+when the log still has the record that the head knows. After a power cut, with durability ``written``, the kernel may
+have lost records that were already acted on: the head is then ahead of the log, the gateway writes that down in a
+``repaired`` record, and ``verify`` reports it; ``fsync`` excludes this.
 """
 
 from __future__ import annotations
@@ -39,11 +39,14 @@ _BLOCK = 64 * 1024
 class Sink(Protocol):
     """The whole seam to an audit log."""
 
-    def append(self, record: Record) -> None:
-        """Keep ``record``. When this returns, it is kept; else AuditError, and then nothing may run."""
+    def add(self, record: Record) -> None:
+        """Take ``record``: the next ``flush`` keeps it. Raises AuditError when it can never be kept."""
+
+    def flush(self) -> None:
+        """Keep what was added. When this returns, it is kept; else AuditError, none of it is kept, nothing may run."""
 
     def close(self) -> None:
-        """Let go of the log. Nothing may be appended after it."""
+        """Let go of the log. Nothing may be added after it; what was not flushed is not kept."""
 
 
 class FileSink:
@@ -66,7 +69,11 @@ class FileSink:
         self._torn = False
         "The file may be longer than ``_size``: a failed append could not be taken back."
         self._seq, self._prev, self._size = 0, GENESIS, 0
-        "The last record's number and hash, and the bytes of the log up to its end."
+        "The last record's number and hash, what was only added included; the bytes of the log up to the last kept."
+        self._kept_seq, self._kept_prev = 0, GENESIS
+        "The last kept record's number and hash."
+        self._lines: list[bytes] = []
+        "Added and not kept yet."
         self._kept = b""
         "What the head file holds. A start that cannot write down what it found wrong leaves it: it is the evidence."
         self._log = self._head = -1
@@ -85,8 +92,26 @@ class FileSink:
             self.close()
             raise
 
-    def append(self, record: Record) -> None:
-        self._append(record)
+    def add(self, record: Record) -> None:
+        self._add(record)
+
+    def flush(self) -> None:
+        if not self._lines:
+            return
+        lines = b"".join(self._lines)
+        try:
+            self._check_file()
+            self._write(lines)
+        except OSError as error:
+            self._take_back()
+            self._seq, self._prev = self._kept_seq, self._kept_prev
+            raise AuditError(
+                f"the audit log cannot be written: {error.strerror or error}", hint="nothing runs that is not recorded"
+            ) from error
+        finally:
+            self._lines.clear()
+        self._kept_seq, self._kept_prev = self._seq, self._prev
+        self._size += len(lines)
 
     def close(self) -> None:
         for descriptor in (self._log, self._head):
@@ -95,24 +120,16 @@ class FileSink:
                     os.close(descriptor)  # gives the lock back, too
         self._log = self._head = -1
 
-    def _append(self, record: Record | RepairedRecord) -> None:
+    def _add(self, record: Record | RepairedRecord) -> None:
         try:
             line, digest = seal(record, self._seq + 1, self._prev)
         except ValueError as error:
             raise AuditError(f"a record cannot be written as JSON: {error}") from error
         if len(line) > MAX_RECORD:
             raise AuditError(f"a record of {len(line)} bytes is over the limit of {MAX_RECORD}")
-        try:
-            self._check_file()
-            self._write(line, digest)
-        except OSError as error:
-            self._take_back()
-            raise AuditError(
-                f"the audit log cannot be written: {error.strerror or error}", hint="nothing runs that is not recorded"
-            ) from error
+        self._lines.append(line)
         self._seq += 1
         self._prev = digest
-        self._size += len(line)
 
     def _check_file(self) -> None:
         """Others can remove or change the file under our lock, which binds only those who ask for it."""
@@ -129,13 +146,14 @@ class FileSink:
         if found.st_size != self._size:
             raise OSError("the file was changed by somebody else while the gateway had it open")
 
-    def _write(self, line: bytes, digest: str) -> None:
+    def _write(self, lines: bytes) -> None:
+        """One write for all lines, then the head: together they cost as much as for one."""
         self._torn = True
-        if os.write(self._log, line) != len(line):
-            raise OSError("no space left for a whole record")
+        if os.write(self._log, lines) != len(lines):
+            raise OSError("no space left for whole records")
         if self._fsync:
             os.fdatasync(self._log)
-        head = Head(self._seq + 1, digest).line()
+        head = Head(self._seq, self._prev).line()
         os.pwrite(self._head, head, 0)
         if self._fsync:
             os.fdatasync(self._head)
@@ -158,6 +176,7 @@ class FileSink:
         if last is not None:
             record = self._unsealed(last)
             self._seq, self._prev, before = record["seq"], record["hash"], record["prev"]
+            self._kept_seq, self._kept_prev = self._seq, self._prev
         self._kept = os.pread(self._head, HEAD_SIZE + 1, 0)
         verdict, lost = self._compare(Head.parse(self._kept), size, before)
         torn_file = self._move_torn(size) if size > self._size else ""
@@ -165,7 +184,7 @@ class FileSink:
             self._kept = Head(self._seq, self._prev).line()
             os.pwrite(self._head, self._kept, 0)
         if torn_file or verdict != "whole":
-            self._append(
+            self._add(
                 RepairedRecord(
                     id=f"repaired-{self._seq + 1}",
                     time=clock(),
@@ -175,6 +194,7 @@ class FileSink:
                     lost=lost,
                 )
             )
+            self.flush()
         os.ftruncate(self._head, HEAD_SIZE)  # a damaged one may have been longer
 
     def _unsealed(self, line: bytes) -> dict[str, Any]:

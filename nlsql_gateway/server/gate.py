@@ -9,7 +9,7 @@ from nlsql_gateway.admission import Admitted, Client, Outcome, Refused
 
 
 class Gate(Protocol):
-    """All raise AuditError when they could not record: then nothing goes upstream."""
+    """What is recorded is kept by ``flush``: until that has returned, nothing that needs a record may go upstream."""
 
     def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
         """Synchronous; None: call ``admit``."""
@@ -25,3 +25,6 @@ class Gate(Protocol):
 
     def close(self, record_id: str, client: Client, outcome: Outcome) -> None:
         """Called when the last reply has come."""
+
+    def flush(self) -> None:
+        """Keep every record since the last call. Raises AuditError: none of them is kept."""

@@ -22,6 +22,7 @@ from nlsql_gateway.server.login import Login, checked, first_packets, prove
 from nlsql_gateway.server.pipe import Pipe
 from nlsql_gateway.server.responses import PINNED, check_parameter
 from nlsql_gateway.server.session import FAREWELL, Session
+from nlsql_gateway.server.turn import Turn
 from nlsql_gateway.wire import downstream
 from nlsql_gateway.wire.messages import fault
 from nlsql_gateway.wire.scram import Verifier
@@ -57,6 +58,7 @@ class Gateway:
         self._stopping = asyncio.Event()
         self._left = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
+        self._turn: Turn
 
     def stop(self) -> None:
         """Accept no more, let what runs end, then ``serve`` returns. A second call ends at once."""
@@ -68,6 +70,7 @@ class Gateway:
         """Serve until ``stop``; ``ready`` gets the host and the port. Raises ConfigError: it cannot listen there."""
         listen = self._settings.listen
         loop = asyncio.get_running_loop()
+        self._turn = Turn(self._gate.flush, loop)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
@@ -208,6 +211,7 @@ class Gateway:
             max_message=self._settings.listen.max_message,
             idle_timeout=self._settings.listen.idle_timeout,
             cancel_upstream=cancel_upstream,
+            turn=self._turn,
             log=log,
         )
         process, secret = self._keys.mint(session.cancel)

@@ -42,7 +42,10 @@ REFUSED_NAME: Final = "nlsql-gateway refused"
 
 
 class Requests:
-    """``feed`` what the client sent. Raises ProtocolError, LimitError, AuditError: then the connection must end."""
+    """``feed`` what the client sent. Raises ProtocolError, LimitError: then the connection must end.
+
+    What is to go upstream waits for the end of the turn: then it is ``taken``, after ``unrecorded`` if that must be.
+    """
 
     def __init__(
         self,
@@ -52,12 +55,12 @@ class Requests:
         client: Client,
         *,
         max_message: int,
-        write: Callable[[bytes], None],
+        waiting: Callable[[], None],
         inject: Callable[[bytes], None],
         ask: Callable[[Coroutine[Any, Any, Verdict]], None],
         leave: Callable[[], None],
     ) -> None:
-        """``write`` sends upstream, ``inject`` to the client, ``leave`` is called at Terminate.
+        """``waiting`` is called when something waits, ``inject`` sends to the client, ``leave`` is called at Terminate.
 
         ``ask`` is called with what must be awaited; its verdict is to be handed to ``resume``.
         """
@@ -67,11 +70,12 @@ class Requests:
         self._simple = replace(client, protocol="simple")
         self._extended = replace(client, protocol="extended")
         self._frames = Frames(max_message)
-        self._write = write
+        self._waiting = waiting
         self._inject = inject
         self._ask = ask
         self._leave = leave
-        self._out: list[bytes] = []
+        self._out: list[tuple[bytes, Expected | None]] = []
+        "Messages that wait for the end of the turn, with the entry of their reply."
         self._then: Callable[[Verdict], None] | None = None
         "What waits for the verdict of ``ask``; meanwhile no message is taken."
         self._left = False
@@ -94,8 +98,36 @@ class Requests:
             then(verdict)
         self._pump()
 
+    def taken(self) -> bytes:
+        """What is to go upstream."""
+        out = self._out[0][0] if len(self._out) == 1 else b"".join([message for message, _ in self._out])
+        self._out.clear()
+        return out
+
+    def unrecorded(self, error: AuditError) -> None:
+        """The records of what waits could not be kept: each message that has one is refused in its place."""
+        refusal = _error(Refused("", error.sqlstate, error.message, error.detail, error.hint))
+        failed = False
+        "The upstream will skip what follows, up to Sync."
+        for index, (_, entry) in enumerate(self._out):
+            if entry is None:
+                continue
+            if entry.account is not None and entry.is_recorded:
+                entry.account.is_closed = True  # nothing ran
+            if entry.step is Step.SYNC:
+                failed = False
+            elif entry.step is Step.QUERY:
+                self._out[index] = (upstream.query(REFUSED_TEXT), entry.refused(refusal))
+            elif entry.is_recorded and not failed:
+                failed = True
+                if entry.change is not None:
+                    entry.change(False)
+                self._out[index] = (Parse(REFUSED_NAME, "").encode(REFUSED_TEXT), entry.refused(refusal, Step.PARSE))
+        if failed and self._conversation.phase is Phase.READY:
+            self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)
+
     def _pump(self) -> None:
-        """Take all whole messages; one write upstream for all of them."""
+        """Take all whole messages."""
         try:
             while self._then is None and not self._left:
                 found = self._frames.next()
@@ -104,8 +136,7 @@ class Requests:
                 self._take(*found)
         finally:
             if self._out:
-                self._write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
-                self._out.clear()
+                self._waiting()
 
     def _take(self, kind: int, whole: bytes) -> None:
         action, phase = move(self._conversation.phase, kind)
@@ -134,7 +165,7 @@ class Requests:
                 pass
             case Action.END:
                 self._left = True
-                self._out.append(upstream.terminate())
+                self._out.append((upstream.terminate(), None))
                 self._leave()
             case never:
                 assert_never(never)
@@ -154,10 +185,10 @@ class Requests:
             case "S":
                 self._send(whole, Expected(Step.SYNC))
             case _:
-                self._out.append(whole)  # Flush and COPY data have no reply of their own
+                self._out.append((whole, None))  # Flush and COPY data have no reply of their own
 
     def _send(self, message: bytes, expected: Expected) -> None:
-        self._out.append(message)
+        self._out.append((message, expected))
         self._conversation.replies.expect(expected)
         if expected.notice:
             notice = self._conversation.due_notice()
@@ -168,10 +199,7 @@ class Requests:
 
     def _admit(self, text: str, client: Client, then: Callable[[Verdict], None]) -> None:
         """Through the gate, at once if that can be; otherwise no further message is taken until it is done."""
-        try:
-            verdict = self._gate.admit_now(text, client)
-        except AuditError as error:
-            verdict = unrecorded(error)
+        verdict = self._gate.admit_now(text, client)
         if verdict is not None:
             then(verdict)
         else:
@@ -188,6 +216,7 @@ class Requests:
             expected = Expected(
                 Step.QUERY,
                 self._accounts.open(verdict.record_id),
+                is_recorded=True,
                 rewritten=verdict.rewritten,
                 notice=_notices(verdict),
                 completed=self._conversation.names.effects(verdict),
@@ -205,6 +234,7 @@ class Requests:
                 return
             expected = Expected(
                 Step.PARSE,
+                is_recorded=True,
                 rewritten=verdict.rewritten,
                 notice=_notices(verdict),
                 change=self._conversation.names.statements.send(parse.name, verdict),
@@ -219,7 +249,7 @@ class Requests:
     def _refuse_extended(self, refused: Refused, name: str = REFUSED_NAME) -> None:
         """In the place of any message of the extended protocol: a Parse that fails. The rest up to Sync is skipped."""
         refusal = Parse(name, "").encode(REFUSED_TEXT)
-        self._send(refusal, Expected(Step.PARSE, refusal=_error(refused)))
+        self._send(refusal, Expected(Step.PARSE, is_recorded=True, refusal=_error(refused)))
         self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)
 
     # Statements and portals
@@ -245,14 +275,14 @@ class Requests:
                 self._refuse_extended(Refused(verdict.record_id, "0A000", message, hint="prepare the statement again"))
             else:
                 self._conversation.names.statements.renew(bind.statement, before, verdict)
-                self._bound(whole, bind, verdict)
+                self._bound(whole, bind, verdict, is_recorded=True)
 
         self._admit(prepared.source, self._extended, then)
 
-    def _bound(self, whole: bytes, bind: Bind, prepared: Admitted) -> None:
+    def _bound(self, whole: bytes, bind: Bind, prepared: Admitted, *, is_recorded: bool = False) -> None:
         portal = Portal(prepared, bind.parameters)
         change = self._conversation.names.portals.send(bind.portal, portal, self._abandoned)
-        self._send(whole, Expected(Step.BIND, change=change, rewritten=prepared.rewritten))
+        self._send(whole, Expected(Step.BIND, change=change, rewritten=prepared.rewritten, is_recorded=is_recorded))
 
     def _execute(self, whole: bytes) -> None:
         name = parse_execute(whole[HEADER:])
@@ -261,16 +291,14 @@ class Requests:
             self._refuse_extended(Refused("", "34000", f'portal "{name}" does not exist'))
             return
         account = portal.account
+        is_new = account is None or account.is_closed
         if account is None or account.is_closed:
-            try:
-                record_id = self._gate.executing(portal.prepared, self._extended, portal.parameters)
-            except AuditError as error:
-                self._refuse_extended(unrecorded(error))
-                return
+            record_id = self._gate.executing(portal.prepared, self._extended, portal.parameters)
             account = portal.account = self._accounts.open(record_id)
         expected = Expected(
             Step.EXECUTE,
             account,
+            is_recorded=is_new,
             rewritten=portal.prepared.rewritten,
             completed=self._conversation.names.effects(portal.prepared),
         )
@@ -286,10 +314,6 @@ class Requests:
         """A portal is gone; if it was suspended, nobody goes on with it."""
         if portal.account is not None:
             self._accounts.close(portal.account)
-
-
-def unrecorded(error: AuditError) -> Refused:
-    return Refused("", error.sqlstate, error.message, error.detail, error.hint)
 
 
 def _error(refused: Refused) -> bytes:

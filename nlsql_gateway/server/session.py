@@ -21,8 +21,9 @@ from nlsql_gateway.server.connect import UpstreamConnection
 from nlsql_gateway.server.conversation import Conversation
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.pipe import Pipe
-from nlsql_gateway.server.requests import Requests, Verdict, unrecorded
+from nlsql_gateway.server.requests import Requests, Verdict
 from nlsql_gateway.server.responses import Responses
+from nlsql_gateway.server.turn import Turn
 from nlsql_gateway.wire import upstream as to_upstream
 from nlsql_gateway.wire.messages import Fault, fault
 
@@ -48,6 +49,7 @@ class Session:
         max_message: int,
         idle_timeout: float | None,
         cancel_upstream: Callable[[], Coroutine[Any, Any, None]],
+        turn: Turn,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         """``cancel_upstream`` sends a CancelRequest to the upstream and raises nothing."""
@@ -57,7 +59,12 @@ class Session:
         self._log = log
         self._idle_timeout = idle_timeout
         self._conversation = Conversation()
-        accounts = Accounts(gate, client)
+        self._turn = turn
+        self._in_turn = False
+        "This turn's end will call."
+        self._closes = False
+        "An outcome is among this turn's records."
+        accounts = Accounts(gate, client, self._closing)
         self._responses = Responses(self._conversation, accounts, downstream.write, self._ready)
         self._requests = Requests(
             self._conversation,
@@ -65,7 +72,7 @@ class Session:
             gate,
             client,
             max_message=max_message,
-            write=upstream.pipe.write,
+            waiting=self._join_turn,
             inject=self._responses.inject,
             ask=self._ask,
             leave=self._leave,
@@ -96,10 +103,9 @@ class Session:
                 if len(self._conversation.replies) and not self._has_left and not self._upstream.is_lost:
                     await self._cancel_upstream()  # nobody waits for what still runs
         finally:
-            try:
-                self._responses.end()
-            except AuditError as error:
-                self._log.error("the outcome of a statement could not be recorded", problem=error.message)
+            self._responses.end()
+            self._join_turn()  # a question that was cancelled has a record, too
+            self._turn.end()
             if not self._has_left:
                 self._upstream.write(to_upstream.terminate())
             self._upstream.close(FAREWELL)
@@ -143,9 +149,6 @@ class Session:
         except (ProtocolError, LimitError) as error:
             self._log.warning("connection ended", sqlstate=error.sqlstate, problem=error.message)
             self._fatal(fault("FATAL", error.sqlstate, error.message, hint=error.hint))
-        except AuditError as error:
-            self._log.error("the outcome of a statement could not be recorded", problem=error.message)
-            self._fatal(fault("FATAL", error.sqlstate, error.message, hint=error.hint))
         except Exception:  # noqa: BLE001 - in full to the log, nothing of it to the peer
             self._log.exception("session failed")
             self._fatal(_INTERNAL)
@@ -154,6 +157,30 @@ class Session:
         """ReadyForQuery: a client is idle from the end of what ran."""
         self._last_active = time.monotonic()
         self._leave_if_idle()
+
+    # The end of a turn
+
+    def _join_turn(self) -> None:
+        if not self._in_turn:
+            self._in_turn = True
+            self._turn.join(self)
+
+    def _closing(self) -> None:
+        self._closes = True
+        self._join_turn()
+
+    def depart(self) -> None:
+        self._in_turn = self._closes = False
+        self._upstream.write(self._requests.taken())
+
+    def unrecorded(self, error: AuditError) -> None:
+        """What did not go upstream yet is refused in step; an outcome that cannot be kept ends the session."""
+        closes = self._closes
+        self._requests.unrecorded(error)
+        self.depart()
+        if closes:
+            self._log.error("the outcome of a statement could not be recorded", problem=error.message)
+            self._fatal(fault("FATAL", error.sqlstate, error.message, hint=error.hint))
 
     # Questions
 
@@ -182,8 +209,6 @@ class Session:
             if self._over.is_set():
                 raise
             return Refused("", "57014", "canceling statement due to user request")
-        except AuditError as error:
-            return unrecorded(error)
         except GatewayError as error:
             return Refused("", error.sqlstate, error.message, error.detail, error.hint)
         except Exception:  # noqa: BLE001 - as in _guarded

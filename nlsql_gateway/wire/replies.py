@@ -66,6 +66,8 @@ class Expected:
     account: Account | None = None
     refusal: bytes | None = None
     "Our own ErrorResponse, in the place of the one that the upstream will give."
+    is_recorded: bool = False
+    "It may go upstream only when the audit log has kept what was added for it."
     rewritten: bool = False
     "Positions in the upstream's errors do not fit the client's text."
     notice: bytes = b""
@@ -76,6 +78,14 @@ class Expected:
     "Called with the tag of each CommandComplete."
     copied: int = 0
     "How often the client has ended COPY data ahead of a CopyInResponse; of a Sync: that it came before such an end."
+
+    def refused(self, error: bytes, step: Step | None = None) -> Expected:
+        """Turned into one whose message will fail and be answered with ``error``; ``step``: by another message."""
+        self.step = step or self.step
+        self.refusal = error
+        self.account = self.change = self.completed = None
+        self.notice = b""
+        return self
 
 
 class Replies:

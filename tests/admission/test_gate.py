@@ -73,10 +73,12 @@ class Log:
     records: list[Record] = field(default_factory=list)
     broken: bool = False
 
-    def append(self, record: Record) -> None:
+    def add(self, record: Record) -> None:
+        self.records.append(record)
+
+    def flush(self) -> None:
         if self.broken:
             raise AuditError("disk full")
-        self.records.append(record)
 
     def close(self) -> None:
         pass
@@ -141,10 +143,10 @@ def test_a_typed_statement_is_rewritten_and_recorded_before_it_is_admitted() -> 
     assert isinstance(admitted, Admitted)
     assert admitted.rewritten
     assert "'Europe'" in admitted.sql
-    assert log.decision.verdict == "allow"
+    assert log.decision.ruling.verdict == "allow"
     assert log.decision.sql == admitted.sql
     assert log.decision.text == "SELECT name FROM customers"
-    assert log.decision.relations == ("public.customers",)
+    assert log.decision.ruling.relations == ("public.customers",)
 
 
 def test_an_untouched_statement_goes_on_byte_for_byte() -> None:
@@ -169,12 +171,15 @@ def test_a_refusal_is_recorded_with_its_reason(text: str, sqlstate: str, reason:
     assert isinstance(refused, Refused)
     assert refused.sqlstate == sqlstate
     assert refused.message
-    assert (log.decision.verdict, log.decision.reason, log.decision.sql) == ("deny", reason, None)
+    assert (log.decision.ruling.verdict, log.decision.ruling.reason, log.decision.sql) == ("deny", reason, None)
 
 
-def test_what_cannot_be_recorded_is_not_admitted() -> None:
+def test_what_cannot_be_recorded_is_told_before_it_is_sent() -> None:
+    """``flush`` says so, and the caller sends nothing before it has returned."""
+    admission = gate(log=Log(broken=True))
+    assert isinstance(admission.admit_now("SELECT 1", CLIENT), Admitted)
     with pytest.raises(AuditError):
-        gate(log=Log(broken=True)).admit_now("SELECT 1", CLIENT)
+        admission.flush()
 
 
 def test_a_catalog_that_was_never_read_is_read_first() -> None:
@@ -206,8 +211,8 @@ def test_a_question_becomes_sql_that_is_decided_on_and_explained() -> None:
     [notice] = admitted.notices
     assert "SELECT count(*) FROM customers" in notice.message
     assert "double" in notice.detail
-    assert log.decision.question == "how many customers"
-    assert (log.decision.model, log.decision.attempts) == ("double", 1)
+    assert log.decision.ruling.question == "how many customers"
+    assert (log.decision.ruling.model, log.decision.ruling.attempts) == ("double", 1)
 
 
 def test_a_bad_answer_is_mended_with_the_error_and_then_given_up() -> None:
@@ -222,8 +227,8 @@ def test_a_bad_answer_is_mended_with_the_error_and_then_given_up() -> None:
     assert isinstance(refused, Refused)
     assert refused.sqlstate == "NL003"
     assert refused.hint
-    assert log.decision.verdict == "error"
-    assert log.decision.question == "delete them"
+    assert log.decision.ruling.verdict == "error"
+    assert log.decision.ruling.question == "delete them"
 
 
 def test_explain_shows_the_sql_and_runs_nothing() -> None:
@@ -245,7 +250,7 @@ def test_a_model_that_is_down_or_slow_has_its_own_sqlstate(
     admission = gate(*answers, slow=slow, log=log)
     refused = asyncio.run(admission.admit("ask: anything", CLIENT))
     assert isinstance(refused, Refused)
-    assert (refused.sqlstate, log.decision.sqlstate) == (sqlstate, sqlstate)
+    assert (refused.sqlstate, log.decision.ruling.sqlstate) == (sqlstate, sqlstate)
     assert isinstance(admission.admit_now("SELECT 1", CLIENT), Admitted), "ordinary SQL goes on working"
 
 
@@ -259,7 +264,11 @@ def test_a_cancelled_question_is_recorded() -> None:
             task.cancel()
 
     asyncio.run(cancel())
-    assert (log.decision.verdict, log.decision.sqlstate, log.decision.question) == ("error", "57014", "anything")
+    assert (log.decision.ruling.verdict, log.decision.ruling.sqlstate, log.decision.ruling.question) == (
+        "error",
+        "57014",
+        "anything",
+    )
 
 
 def test_executions_and_outcomes_are_recorded_under_ids() -> None:

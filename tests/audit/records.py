@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, FileSink, OutcomeRecord, Record
+from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, FileSink, Origin, OutcomeRecord, Record, Ruling, Sink
 
 TIME: Final = datetime(2026, 3, 1, 12, 30, 15, 250000, tzinfo=UTC)
 
-DECISION: Final = DecisionRecord(
-    id="d1",
-    time=TIME,
+ORIGIN: Final = Origin(
     user="ada",
     address="127.0.0.1:4711",
     application_name="psql",
     database="shop",
     connection="c1",
     protocol="simple",
-    text='SELECT "é", \'\\\' FROM customers\n-- ,"id":"x","hash":"' + "0" * 64 + '"',
-    question=None,
-    sql="SELECT 1",
+)
+RULING: Final = Ruling(
     verdict="allow",
     reason="",
     sqlstate="00000",
     rules=("row_filter public.customers",),
     relations=("public.customers",),
     functions=(),
+    question=None,
     model="",
     model_version="",
     attempts=0,
@@ -36,18 +34,47 @@ DECISION: Final = DecisionRecord(
     policy="a" * 64,
     catalog="b" * 64,
 )
+DECISION: Final = DecisionRecord(
+    id="d1",
+    time=TIME,
+    text='SELECT "é", \'\\\' FROM customers\n-- ,"id":"x","hash":"' + "0" * 64 + '"',
+    sql="SELECT 1",
+    origin=ORIGIN,
+    ruling=RULING,
+)
 EXECUTION: Final = ExecutionRecord(
     id="e1", time=TIME, decision="d1", connection="c1", user="ada", parameters=("5", None)
 )
 OUTCOME: Final = OutcomeRecord(
     id="e1", time=TIME, connection="c1", sqlstate="00000", rows=3, bytes=120, duration_ms=1.25
 )
-RECORDS: Final[tuple[Record, ...]] = (DECISION, EXECUTION, OUTCOME, replace(DECISION, id="d2", confidence=0.5))
+
+
+def decision(**members: Any) -> DecisionRecord:
+    """``DECISION`` with other values, wherever in it they stand."""
+    parts: dict[str, Origin | Ruling] = {"origin": ORIGIN, "ruling": RULING}
+    for name, part in parts.items():
+        known = {field.name for field in fields(part)}
+        members[name] = replace(part, **{key: members.pop(key) for key in known & set(members)})
+    return replace(DECISION, **members)
+
+
+RECORDS: Final[tuple[Record, ...]] = (
+    DECISION,
+    EXECUTION,
+    OUTCOME,
+    decision(id="d2", confidence=0.5),
+)
+
+
+def keep(sink: Sink, record: Record) -> None:
+    sink.add(record)
+    sink.flush()
 
 
 def write_log(path: Path, *records: Record) -> Path:
     sink = FileSink(path, durability="written", clock=lambda: TIME)
     for record in records or RECORDS:
-        sink.append(record)
+        keep(sink, record)
     sink.close()
     return path

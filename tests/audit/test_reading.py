@@ -7,7 +7,7 @@ import pytest
 
 from nlsql_gateway.audit import last, read_from, readable
 from nlsql_gateway.errors import AuditError
-from tests.audit.records import DECISION, OUTCOME, write_log
+from tests.audit.records import DECISION, OUTCOME, decision, write_log
 
 
 def test_last_gives_whole_records_oldest_first(tmp_path: Path) -> None:
@@ -54,8 +54,8 @@ def test_what_cannot_be_read_is_an_audit_error(tmp_path: Path, name: str) -> Non
 
 
 def test_readable_lines(tmp_path: Path) -> None:
-    denied = replace(DECISION, verdict="deny", sqlstate="42501", reason="no_rule", text="SELECT *\nFROM " + "t" * 300)
-    asked = replace(DECISION, question="top customers?", text="-- ask: top customers?")
+    denied = decision(verdict="deny", sqlstate="42501", reason="no_rule", text="SELECT *\nFROM " + "t" * 300)
+    asked = decision(question="top customers?", text="-- ask: top customers?")
     path = write_log(tmp_path / "audit.jsonl", denied, asked, OUTCOME)
     lines = [readable(record) for record in last(path, 3)]
     assert lines[0].startswith("2026-03-01 12:30:15  ada@shop  deny 42501 no_rule  SELECT * FROM ttt")
@@ -65,7 +65,7 @@ def test_readable_lines(tmp_path: Path) -> None:
 
 
 def test_what_a_client_wrote_cannot_steer_the_terminal(tmp_path: Path) -> None:
-    path = write_log(tmp_path / "audit.jsonl", replace(DECISION, text="SELECT '\x1b[2J\u202e'", user="a\x07da"))
+    path = write_log(tmp_path / "audit.jsonl", decision(text="SELECT '\x1b[2J\u202e'", user="a\x07da"))
     line = readable(last(path, 1)[0])
     assert "\\u001b[2J\\u202e" in line
     assert line.isprintable()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import timedelta, timezone
 from pathlib import Path
@@ -11,11 +12,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlsql_gateway.audit.record import GENESIS, KINDS, Record, RepairedRecord, seal, unseal
+from nlsql_gateway.audit.record import (
+    GENESIS,
+    KINDS,
+    DecisionRecord,
+    Origin,
+    Record,
+    RepairedRecord,
+    Ruling,
+    seal,
+    unseal,
+)
 from tests.audit.records import DECISION, EXECUTION, OUTCOME, RECORDS, TIME
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "audit.md"
 REPAIRED = RepairedRecord(id="repaired-1", time=TIME, torn_file="a.torn-1", torn_bytes=4, end="ahead", lost=2)
+
+
+def names(kind: type[object]) -> Iterator[str]:
+    """The members of a record's line; those of a decision's two parts are its own."""
+    for field in fields(kind):  # type: ignore[arg-type]
+        part = {"origin": Origin, "ruling": Ruling}.get(field.name)
+        if part is None:
+            yield field.name
+        else:
+            yield from names(part)
 
 
 @pytest.mark.parametrize("record", [*RECORDS, REPAIRED], ids=lambda record: type(record).__name__)
@@ -30,7 +51,7 @@ def test_a_line_is_canonical_json_with_the_chains_members(record: Record | Repai
         digest,
         KINDS[type(record)],
     )
-    assert set(members) == {field.name for field in fields(record)} | {"seq", "prev", "hash", "kind"}
+    assert set(members) == set(names(type(record))) | {"seq", "prev", "hash", "kind"}
     assert line[:-1] == json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -77,10 +98,11 @@ def test_every_field_is_documented(kind: type[Record | RepairedRecord]) -> None:
     section = DOCUMENT.read_text().split(f"### {KINDS[kind]}\n")[1].split("\n##")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", section, re.MULTILINE)
     source = Path(str(__import__(kind.__module__, fromlist=["_"]).__file__)).read_text()
-    body = source.split(f"class {kind.__name__}:")[1].split("@dataclass")[0]
-    documented = re.findall(r'^    (\w+): (.+)\n    "(.+)"$', body, re.MULTILINE)
+    parts = [kind, *([Origin, Ruling] if kind is DecisionRecord else [])]
+    bodies = "".join(source.split(f"class {part.__name__}:")[1].split("@dataclass")[0] for part in parts)
+    documented = re.findall(r'^    (\w+): (.+)\n    "(.+)"$', bodies, re.MULTILINE)
     expected = [(name, _json_type(written), meaning) for name, written, meaning in documented]
-    assert [name for name, _, _ in expected] == [field.name for field in fields(kind)]
+    assert [name for name, _, _ in expected] == list(names(kind))
     assert rows == expected, "\n".join(f"| `{a}` | {b} | {c} |" for a, b, c in expected)
 
 

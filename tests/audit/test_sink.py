@@ -17,7 +17,7 @@ import pytest
 from nlsql_gateway.audit import Broken, FileSink, Whole, last, verify
 from nlsql_gateway.audit.head import head_path
 from nlsql_gateway.errors import AuditError
-from tests.audit.records import DECISION, OUTCOME, RECORDS, TIME, write_log
+from tests.audit.records import DECISION, OUTCOME, RECORDS, TIME, decision, keep, write_log
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def test_makes_folder_and_files_and_appends(tmp_path: Path, durability: Literal[
     path = tmp_path / "a" / "b" / "audit.jsonl"
     sink = opened(path, durability)
     for record in RECORDS:
-        sink.append(record)
+        keep(sink, record)
     sink.close()
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert [line["kind"] for line in lines] == ["decision", "execution", "outcome", "decision"]
@@ -72,7 +72,7 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(tmp_path: Path) -> N
     sink = opened(path)
     with pytest.raises(AuditError, match="another gateway is writing to it"):
         opened(path)
-    sink.append(OUTCOME)
+    keep(sink, OUTCOME)
     sink.close()
     opened(path).close()
 
@@ -101,7 +101,7 @@ def test_what_was_acknowledged_before_a_kill_is_there(tmp_path: Path, durability
         "from tests.audit.records import DECISION\n"
         "sink = FileSink(pathlib.Path(sys.argv[1]), durability=sys.argv[2])\n"
         "for number in range(10**9):\n"
-        "    sink.append(replace(DECISION, id=f'{sys.argv[3]}-{number}', text='x' * (number % 3000)))\n"
+        "    sink.add(replace(DECISION, id=f'{sys.argv[3]}-{number}', text='x' * (number % 3000))); sink.flush()\n"
         "    print(f'{sys.argv[3]}-{number}', flush=True)\n"
     )
     acknowledged: list[str] = []
@@ -127,14 +127,14 @@ def test_what_is_no_file_is_refused(path: str) -> None:
 def test_a_full_disk_takes_the_half_line_back_and_later_writes_work(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     sink = opened(path)
-    sink.append(DECISION)
+    keep(sink, DECISION)
     size = path.stat().st_size
     for room in (0, 1, 100):
         with file_size_limit(size + room), pytest.raises(AuditError, match="cannot be written"):
-            sink.append(DECISION)
+            keep(sink, DECISION)
         assert path.stat().st_size == size
         assert verify(path) == Whole(1, last(path, 1)[0]["hash"])
-    sink.append(OUTCOME)
+    keep(sink, OUTCOME)
     sink.close()
     assert isinstance(whole := verify(path), Whole)
     assert whole.records == 2
@@ -143,16 +143,16 @@ def test_a_full_disk_takes_the_half_line_back_and_later_writes_work(tmp_path: Pa
 def test_a_head_that_cannot_be_written_takes_the_line_back(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     sink = opened(path)
-    sink.append(DECISION)
+    keep(sink, DECISION)
     size = path.stat().st_size
     readable = os.open(head_path(path), os.O_RDONLY)
     sink._head, writable = readable, sink._head
     with pytest.raises(AuditError, match="cannot be written"):
-        sink.append(DECISION)
+        keep(sink, DECISION)
     sink._head = writable
     os.close(readable)
     assert path.stat().st_size == size
-    sink.append(OUTCOME)
+    keep(sink, OUTCOME)
     sink.close()
     assert isinstance(whole := verify(path), Whole)
     assert whole.records == 2
@@ -162,8 +162,8 @@ def test_a_value_that_is_no_json_is_an_audit_error(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     sink = opened(path)
     with pytest.raises(AuditError, match="JSON"):
-        sink.append(replace(OUTCOME, duration_ms=float("inf")))
-    sink.append(OUTCOME)
+        keep(sink, replace(OUTCOME, duration_ms=float("inf")))
+    keep(sink, OUTCOME)
     sink.close()
     assert isinstance(verify(path), Whole)
 
@@ -173,27 +173,27 @@ def test_a_closed_sink_refuses(tmp_path: Path) -> None:
     sink.close()
     sink.close()
     with pytest.raises(AuditError):
-        sink.append(OUTCOME)
+        keep(sink, OUTCOME)
 
 
 def test_a_file_deleted_or_changed_meanwhile_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     sink = opened(path)
-    sink.append(OUTCOME)
+    keep(sink, OUTCOME)
     with path.open("ab") as other:
         other.write(b"x")
     with pytest.raises(AuditError, match="changed by somebody else"):
-        sink.append(OUTCOME)
+        keep(sink, OUTCOME)
     os.truncate(path, path.stat().st_size - 1)
-    sink.append(OUTCOME)
+    keep(sink, OUTCOME)
     aside = path.rename(tmp_path / "elsewhere.jsonl")
     with pytest.raises(AuditError, match="was moved or deleted"):
-        sink.append(OUTCOME)
+        keep(sink, OUTCOME)
     aside.rename(path)
-    sink.append(OUTCOME)
+    keep(sink, OUTCOME)
     path.unlink()
     with pytest.raises(AuditError, match="was moved or deleted"):
-        sink.append(OUTCOME)
+        keep(sink, OUTCOME)
     sink.close()
     assert str(verify(path)) == "line 1 (record 1): the log is gone; its head file knows 3 records"
 
@@ -250,7 +250,7 @@ def test_a_head_far_behind_is_no_loss(tmp_path: Path) -> None:
 def test_a_log_written_anew_stays_known_after_a_restart(tmp_path: Path, length: int) -> None:
     """The head is left alone by who does not know of it, however long the other log is."""
     path = write_log(tmp_path / "audit.jsonl")
-    other = write_log(tmp_path / "other.jsonl", *[replace(DECISION, user="eve")] * length)
+    other = write_log(tmp_path / "other.jsonl", *[decision(user="eve")] * length)
     path.write_bytes(other.read_bytes())
     write_log(path, OUTCOME)
     assert isinstance(broken := verify(path), Broken)

@@ -11,7 +11,7 @@ import pytest
 from nlsql_gateway.audit import Broken, FileSink, Whole, verify
 from nlsql_gateway.audit.head import head_path
 from nlsql_gateway.errors import AuditError
-from tests.audit.records import DECISION, OUTCOME, RECORDS, write_log
+from tests.audit.records import DECISION, OUTCOME, RECORDS, keep, write_log
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_what_cannot_be_read_is_an_audit_error(tmp_path: Path, name: str) -> Non
 def test_while_a_gateway_appends(log: Path) -> None:
     sink = FileSink(log, durability="written")
     for _ in range(200):
-        sink.append(DECISION)
+        keep(sink, DECISION)
         assert isinstance(verify(log), Whole)
     sink.close()
 
@@ -120,7 +120,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     sink = FileSink(path, durability="written")
     for _ in range(200):
-        sink.append(replace(DECISION, text="x" * 400_000))
+        keep(sink, replace(DECISION, text="x" * 400_000))
     sink.close()
     assert path.stat().st_size > 80_000_000
     program = (

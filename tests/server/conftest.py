@@ -40,14 +40,13 @@ class SmallGate:
     opened: list[str] = field(default_factory=list)
     "What must be closed: simple queries and executions."
     _number: int = 0
+    _closing: bool = False
 
     def _id(self) -> str:
         self._number += 1
         return f"r{self._number}"
 
     def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
-        if self.unrecorded:
-            raise AuditError("the audit log cannot be written")
         if text.startswith("ask:"):
             return None
         self.texts.append(text)
@@ -86,8 +85,6 @@ class SmallGate:
         return admitted.versions[0] == self.version
 
     def executing(self, admitted: Admitted, client: Client, parameters: Sequence[str | None]) -> str:
-        if self.unrecorded:
-            raise AuditError("the audit log cannot be written")
         self.executions.append(tuple(parameters))
         record_id = self._id()
         self.opened.append(record_id)
@@ -101,10 +98,14 @@ class SmallGate:
         return sorted(self.opened) == sorted(self.closed)
 
     def close(self, record_id: str, client: Client, outcome: Outcome) -> None:
-        if self.unclosed:
-            raise AuditError("the audit log cannot be written")
         assert record_id not in self.closed, "an account is closed once"
         self.closed[record_id] = outcome
+        self._closing = True
+
+    def flush(self) -> None:
+        closing, self._closing = self._closing, False
+        if self.unrecorded or (self.unclosed and closing):
+            raise AuditError("the audit log cannot be written")
 
 
 @dataclass

@@ -82,6 +82,26 @@ def test_an_execution_that_cannot_be_recorded_is_refused_in_step(raw: Raw, serve
     assert kinds(raw.until("Z")) == "2DCZ"
 
 
+def test_a_pipeline_that_cannot_be_recorded_is_refused_in_step(raw: Raw, served: Served) -> None:
+    """Every text and every execution on its own, up to Sync; what needs no record goes on; nothing runs."""
+    raw.send(parse("s", "SELECT 1"), SYNC)
+    raw.until("Z")
+    opened = len(served.gate.opened)
+    served.gate.unrecorded = True
+    raw.send(parse("a", "SELECT 2"), *run("a"), SYNC, query("SELECT 3"), *run("s"), SYNC, describe("S", "s"), SYNC)
+    for expected in ("EZ", "EZ", "2EZ"):
+        refused = raw.until("Z")
+        assert (kinds(refused), states(refused)) == (expected, ["58030"])
+    assert kinds(raw.until("Z")) == "tTZ"
+    served.gate.unrecorded = False
+    raw.send(*run("a"), SYNC, *run("s"), SYNC, query("SELECT 4"))
+    assert states(raw.until("Z")) == ["26000"]
+    assert kinds(raw.until("Z")) == "2DCZ"
+    assert kinds(raw.until("Z")) == "TDCZ"
+    assert len(served.gate.opened) - opened == 5, "three that were not kept, two that ran"
+    assert len(served.gate.closed) == 2, "what was not kept is not closed"
+
+
 def test_an_outcome_that_cannot_be_recorded_ends_the_connection(raw: Raw, served: Served) -> None:
     served.gate.unclosed = True
     raw.send(query("SELECT 1"))
