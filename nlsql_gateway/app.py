@@ -35,8 +35,9 @@ from nlsql_gateway.policy import load as load_policy
 from nlsql_gateway.server import users
 from nlsql_gateway.server.client import Reply
 from nlsql_gateway.server.client import run as run_statement
-from nlsql_gateway.server.listener import Gateway, tls_context
+from nlsql_gateway.server.listener import Gateway
 from nlsql_gateway.server.postgres import Databases, probe
+from nlsql_gateway.server.tls import server_tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +65,23 @@ class _Unrecorded:
 
 
 def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
-    """Serve until SIGTERM or SIGINT; then stop accepting, let what runs finish, and return. Raises ConfigError."""
+    """Serve until SIGTERM or SIGINT; then stop accepting, let what runs finish, and return. Raises ConfigError.
+
+    SIGHUP reads the certificates and the users file again.
+    """
     settings = load(config)
     log.configure(settings.log.level, settings.log.format)
     policy = _policy(settings)
-    known = _users(settings)
 
     async def main() -> None:
         sink = FileSink(settings.audit.path, durability=settings.audit.durability)
         try:
             async with _admission(settings, policy, sink) as admission:
-                gateway = Gateway(settings, admission, lambda: policy, known, log.logger("nlsql_gateway.server"))
+                gateway = Gateway(settings, admission, lambda: policy, log.logger("nlsql_gateway.server"))
                 loop = asyncio.get_running_loop()
                 for number in (signal.SIGTERM, signal.SIGINT):
                     loop.add_signal_handler(number, gateway.stop)
+                loop.add_signal_handler(signal.SIGHUP, gateway.reload)
                 await gateway.serve(ready=ready)
         finally:
             sink.close()
@@ -153,7 +157,7 @@ async def check(config: Path, database: str) -> list[Finding]:
             findings.append(Finding(name, False, ": ".join(lines), error.hint))
 
     await part("policy", lambda: _described(_policy(settings)))
-    await part("users", lambda: _counted(_users(settings)))
+    await part("users", lambda: _users(settings))
     await part("certificate", lambda: _certificate(settings))
     await part("audit", lambda: _audit_writable(settings))
     await part("upstream", lambda: _upstream(settings, database))
@@ -190,13 +194,6 @@ def _policy(settings: Settings) -> Policy:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"policy: {settings.policy}: {getattr(error, 'strerror', None) or error}") from error
     return load_policy(text, str(settings.policy))
-
-
-def _users(settings: Settings) -> Callable[[str], users.Verifier | None] | None:
-    """Who may log in; None: everybody."""
-    if settings.auth.method == "trust" or settings.auth.users is None:
-        return None
-    return users.load(settings.auth.users).get
 
 
 def _generator(settings: Settings) -> Generator | None:
@@ -244,14 +241,16 @@ def _described(policy: Policy) -> str:
     return f"{policy.name}, version {policy.version[:12]}"
 
 
-def _counted(known: Callable[[str], Any] | None) -> str:
-    return "everybody is trusted: no password is asked for" if known is None else "readable"
+def _users(settings: Settings) -> str:
+    if settings.auth.users is None:
+        return "everybody is trusted: no password is asked for"
+    return f"{len(users.load(settings.auth.users).verifiers)} in {settings.auth.users}"
 
 
 def _certificate(settings: Settings) -> str:
-    context = tls_context(settings.listen)
-    if context is None or settings.listen.tls is None:
+    if settings.listen.tls is None:
         return "none: clients connect without TLS"
+    server_tls(settings.listen.tls)
     certificate = x509.load_pem_x509_certificate(settings.listen.tls.certificate.read_bytes())
     end = certificate.not_valid_after_utc
     if end < datetime.now(UTC):

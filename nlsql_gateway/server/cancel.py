@@ -17,12 +17,12 @@ class CancelKeys:
     def __init__(self) -> None:
         self._keys: dict[int, tuple[bytes, Callable[[], None]]] = {}
 
-    def mint(self, cancel: Callable[[], None]) -> tuple[int, bytes]:
-        """A new key for a session: a random process number that is free, a secret of four bytes (protocol 3.0)."""
+    def mint(self, cancel: Callable[[], None], *, length: int) -> tuple[int, bytes]:
+        """A new key for a session: a random process number that is free, a secret of ``length`` bytes."""
         process = secrets.randbelow(2**31 - 1) + 1
         while process in self._keys:
             process = secrets.randbelow(2**31 - 1) + 1
-        secret = secrets.token_bytes(4)
+        secret = secrets.token_bytes(length)
         self._keys[process] = (secret, cancel)
         return process, secret
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 import uuid
 from collections.abc import Callable
@@ -12,20 +11,21 @@ from typing import Final
 import structlog
 
 from nlsql_gateway.admission import Client
-from nlsql_gateway.config import Listen, Settings
+from nlsql_gateway.config import Settings
 from nlsql_gateway.errors import AuthenticationError, ConfigError, GatewayError, ProtocolError, UpstreamError
 from nlsql_gateway.policy import Policy, startup_settings
+from nlsql_gateway.server.authenticate import Authentication
 from nlsql_gateway.server.cancel import CancelKeys
 from nlsql_gateway.server.connect import Rejected, UpstreamConnection, open_upstream, send_cancel
 from nlsql_gateway.server.gate import Gate
-from nlsql_gateway.server.login import Login, checked, first_packets, prove
+from nlsql_gateway.server.login import Login, checked, first_packets
 from nlsql_gateway.server.pipe import Pipe
 from nlsql_gateway.server.responses import PINNED, check_parameter
 from nlsql_gateway.server.session import FAREWELL, Session
+from nlsql_gateway.server.tls import server_tls
 from nlsql_gateway.server.turn import Turn
 from nlsql_gateway.wire import downstream
 from nlsql_gateway.wire.messages import fault
-from nlsql_gateway.wire.scram import Verifier
 
 GRACE: Final = 30.0
 """Seconds that running statements have to end after ``stop``."""
@@ -41,17 +41,16 @@ class Gateway:
         settings: Settings,
         gate: Gate,
         policy: Callable[[], Policy],
-        users: Callable[[str], Verifier | None] | None,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
-        """``users`` gives a user's verifier; None trusts everybody. Raises ConfigError for a bad certificate."""
+        """Raises ConfigError: a certificate or the users file cannot be read."""
         self._settings = settings
         self._password = settings.upstream.password()
         self._gate = gate
         self._policy = policy
-        self._users = users
         self._log = log
-        self._tls = tls_context(settings.listen)
+        self._authentication = Authentication(settings.auth)
+        self._tls = server_tls(settings.listen.tls)
         self._keys = CancelKeys()
         self._sessions: set[Session] = set()
         self._clients = 0
@@ -65,6 +64,19 @@ class Gateway:
         if self._stopping.is_set():
             self._abort_all()
         self._stopping.set()
+
+    def reload(self) -> None:
+        """Read the certificates and the users file again, for those who come from now on; nobody is disconnected.
+
+        What cannot be read is logged, and what was there stays.
+        """
+        try:
+            authentication, tls = Authentication(self._settings.auth), server_tls(self._settings.listen.tls)
+        except ConfigError as error:
+            self._log.error("not reloaded", problem=error.message, hint=error.hint)
+        else:
+            self._authentication, self._tls = authentication, tls
+            self._log.info("reloaded")
 
     async def serve(self, *, ready: Callable[[str, int], None]) -> None:
         """Serve until ``stop``; ``ready`` gets the host and the port. Raises ConfigError: it cannot listen there."""
@@ -140,15 +152,14 @@ class Gateway:
         listen = self._settings.listen
         try:
             async with asyncio.timeout(listen.login_timeout):
-                required = listen.tls is not None and listen.tls.required
-                packet = await first_packets(pipe, self._tls, tls_required=required)
+                packet = await first_packets(pipe, self._tls)
                 if isinstance(packet, downstream.CancelRequest):
                     log.info("cancel", known=self._keys.cancel(packet.process, packet.secret))
                     return None
                 if self._clients > listen.max_clients:
                     raise AuthenticationError("sorry, too many clients already", sqlstate="53300")
                 login = checked(packet, pipe)
-                await prove(pipe, login.user, self._users)
+                await self._authentication.prove(pipe, login)
                 return login
         except TimeoutError as error:
             raise AuthenticationError("canceling authentication due to timeout", sqlstate="57014") from error
@@ -214,7 +225,7 @@ class Gateway:
             turn=self._turn,
             log=log,
         )
-        process, secret = self._keys.mint(session.cancel)
+        process, secret = self._keys.mint(session.cancel, length=login.key_length)
         self._sessions.add(session)
         started = time.monotonic()
         try:
@@ -228,7 +239,7 @@ class Gateway:
                     ]
                 )
             )
-            log.info("connected", user=login.user, database=login.database, tls=login.encrypted)
+            log.info("connected", user=login.user, database=login.database, tls=pipe.is_encrypted)
             if self._stopping.is_set():
                 session.shut_down()
             await session.run()
@@ -237,18 +248,3 @@ class Gateway:
             self._sessions.discard(session)
             upstream.pipe.close(FAREWELL)
             log.info("disconnected", seconds=round(time.monotonic() - started, 3))
-
-
-def tls_context(listen: Listen) -> ssl.SSLContext | None:
-    """TLS 1.2 and later with the configured certificate; None without one. Raises ConfigError."""
-    if listen.tls is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(listen.tls.certificate, listen.tls.key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"listen.tls: {listen.tls.certificate} with {listen.tls.key}: {error.strerror or error}"
-        ) from error
-    return context

@@ -3,24 +3,32 @@
 One user a line, quoted as PgBouncer's userlist.txt has it: ``"name" "SCRAM-SHA-256$…"``, a quote inside is doubled.
 Blank lines and lines that begin with ``;`` or ``#`` are comments. The verifier is what PostgreSQL keeps in
 ``pg_authid.rolpassword``, so a line can be copied from there.
+
+A name that is not in the file must look like one that is: whoever asks twice for it, also after a restart or at another
+process, must get the same salt, or the change gives it away. So that salt comes from the name and a secret that stays:
+``; decoy <64 hexadecimal digits>``, a comment to other readers, which ``add`` writes when it makes the file, as
+PostgreSQL's initdb writes its mock_authentication_nonce. A file without that line gets the secret from all of its
+server keys. Nobody who may log in knows more than one of those, so nobody can compute it; but it changes whenever the
+users change, and a salt that changes while the others stay says that nobody has the name. So the line is better.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from nlsql_gateway.errors import ConfigError
-from nlsql_gateway.wire.scram import Verifier
+from nlsql_gateway.wire.scram import ITERATIONS, Verifier
 
-__all__ = ["Verifier", "add", "load"]
+__all__ = ["Users", "Verifier", "add", "load"]
 
 MAX_FILE: Final = 16 * 1024**2
 """Bytes of a users file: about a hundred thousand users."""
@@ -30,13 +38,37 @@ MAX_NAME: Final = 63
 
 _SALT_BYTES = 16
 _LINE = re.compile(r'\s*"((?:[^"]|"")*)"\s+"((?:[^"]|"")*)"\s*')
+_DECOY = re.compile(r"; decoy ([0-9a-f]{64})\s*")
 
 
-def load(path: Path) -> dict[str, Verifier]:
+class Users:
+    """All users of one file, and decoys for everybody else."""
+
+    def __init__(self, verifiers: Mapping[str, Verifier], secret: bytes) -> None:
+        """``secret``: 32 bytes that decoys are made with; the same at every load of the same file."""
+        self.verifiers = verifiers
+        self._secret = secret
+        self._shapes = sorted({(one.iterations, len(one.salt)) for one in verifiers.values()}) or [(ITERATIONS, 16)]
+
+    def find(self, name: str) -> tuple[Verifier, bool]:
+        """The verifier of ``name`` and True; or a decoy, the same one at each call, and False.
+
+        A decoy's iteration count and salt length are those of a user of the file, chosen by the name: where all users
+        agree, as is usual, so does the decoy. It is made for everybody, so that both answers take the same time.
+        """
+        decoy = Verifier.mock(name, self._secret, self._shapes)
+        known = self.verifiers.get(name)
+        return (decoy, False) if known is None else (known, True)
+
+
+def load(path: Path) -> Users:
     """All users of the file ``path``. Raises ConfigError naming the file and the line."""
     users: dict[str, Verifier] = {}
+    decoys = b""
     for number, line in enumerate(_lines(path), 1):
         if _is_comment(line):
+            decoy = _DECOY.fullmatch(line)
+            decoys = bytes.fromhex(decoy[1]) if decoy else decoys
             continue
         name, secret = _parse(path, number, line)
         if name in users:
@@ -48,7 +80,11 @@ def load(path: Path) -> dict[str, Verifier]:
                 f'{path}:{number}: the second value of "{name}" is {error}',
                 hint="nlsql-gateway user add writes it; passwords and md5 hashes are not read",
             ) from error
-    return users
+    return Users(users, decoys or _secret_of(users))
+
+
+def _secret_of(users: Mapping[str, Verifier]) -> bytes:
+    return hashlib.sha256(b"decoy" + b"".join(users[name].server_key for name in sorted(users))).digest()
 
 
 def add(path: Path, name: str, password: str) -> None:
@@ -66,7 +102,7 @@ def add(path: Path, name: str, password: str) -> None:
 
 
 def _write(path: Path, name: str, entry: str) -> None:
-    lines = _lines(path) if path.exists() else []
+    lines = _lines(path) if path.exists() else [f"; decoy {secrets.token_hex(32)}"]
     kept: list[str] = []
     written = False
     for number, line in enumerate(lines, 1):

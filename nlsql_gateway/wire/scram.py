@@ -15,6 +15,7 @@ import hmac
 import re
 import stringprep
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -70,13 +71,16 @@ class Verifier:
         return cls(iterations, salt, _sha256(_hmac(salted, b"Client Key")), _hmac(salted, b"Server Key"))
 
     @classmethod
-    def mock(cls, user: str, secret: bytes) -> Self:
+    def mock(cls, user: str, secret: bytes, shapes: Sequence[tuple[int, int]] = ((ITERATIONS, 16),)) -> Self:
         """For a user that does not exist: always the same salt for a name, and keys that no password has.
 
-        ``secret`` is the server's, random, as long as the server lives. As PostgreSQL's mock authentication.
+        ``secret`` is the server's own, of a fixed length, and stays. ``shapes``: (iterations, bytes of salt) that users
+        who exist have; the name chooses one. As PostgreSQL's mock authentication.
         """
-        seed = _hmac(secret, user.encode("utf-8", "surrogateescape"))
-        return cls(ITERATIONS, seed[:16], _hmac(secret, seed + b"s"), _hmac(secret, seed + b"k"))
+        longest = max(size for _, size in shapes)
+        stream = hashlib.shake_256(secret + user.encode("utf-8", "surrogateescape")).digest(65 + longest)
+        iterations, size = shapes[stream[0] % len(shapes)]
+        return cls(iterations, stream[65 : 65 + size], stream[1:33], stream[33:65])
 
     def __str__(self) -> str:
         return (

@@ -26,6 +26,8 @@ from nlsql_gateway.wire.scram import Verifier
 
 POLICY = load("version: 1\nname: open\npass_through: true\n", "open.yaml")
 
+VERIFIER = Verifier.build("secret", b"0123456789abcdef")
+
 
 @dataclass
 class SmallGate:
@@ -138,12 +140,16 @@ class Server:
         self.postgres = postgres
         self.secret = folder / "secret"
         self.secret.write_text(postgres.password)
+        self.users = folder / "users.txt"
+        "May be changed before ``start``; ada's password is secret."
+        self.users.write_text(f'"ada" "{VERIFIER}"\n')
         self._threads: list[tuple[Served, threading.Thread]] = []
 
     def start(
         self,
         *,
         trust: bool = False,
+        auth: dict[str, object] | None = None,
         upstream: dict[str, object] | None = None,
         loop: Literal["uvloop", "asyncio"] = "uvloop",
         **listen: object,
@@ -159,17 +165,16 @@ class Server:
                     **(upstream or {}),
                 }
             ),
-            auth=Auth(method="trust"),
+            auth=Auth(**{"method": "trust" if trust else "scram-sha-256", "users": self.users, **(auth or {})}),  # type: ignore[arg-type]
             policy=Path("unused"),
         )
-        verifiers = {"ada": Verifier.build("secret", b"0123456789abcdef")}
         gate = SmallGate()
         started = threading.Event()
         box: list[Served] = []
 
         def main() -> None:
             async def serve() -> None:
-                gateway = Gateway(settings, gate, lambda: POLICY, None if trust else verifiers.get, log.logger("test"))
+                gateway = Gateway(settings, gate, lambda: POLICY, log.logger("test"))
 
                 def ready(host: str, port: int) -> None:
                     box.append(Served(port, gate, gateway, asyncio.get_running_loop()))

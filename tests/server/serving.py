@@ -30,7 +30,7 @@ def main(host: str, port: str, user: str, password: str) -> None:
     )
 
     async def serve() -> None:
-        gateway = Gateway(settings, SmallGate(), lambda: POLICY, None, log.logger("serving"))
+        gateway = Gateway(settings, SmallGate(), lambda: POLICY, log.logger("serving"))
         await gateway.serve(ready=lambda _, port: print(port, os.getpid(), flush=True))
 
     uvloop.run(serve())

@@ -11,10 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from nlsql_gateway.config import Listen, Tls
+from nlsql_gateway.config import Tls
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.errors import ConfigError
-from nlsql_gateway.server.listener import tls_context
+from nlsql_gateway.server.tls import server_tls
 from nlsql_gateway.wire import messages, upstream
 from nlsql_gateway.wire.messages import message
 from nlsql_gateway.wire.scram import ClientExchange
@@ -279,4 +279,4 @@ def test_a_second_request_inside_tls_and_a_broken_handshake_end_the_connection(
 
 def test_a_bad_certificate_is_an_error_of_the_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"listen\.tls"):
-        tls_context(Listen(tls=Tls(certificate=tmp_path / "none.crt", key=tmp_path / "none.key")))
+        server_tls(Tls(certificate=tmp_path / "none.crt", key=tmp_path / "none.key"))

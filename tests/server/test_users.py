@@ -28,7 +28,7 @@ def test_what_add_writes_load_reads(tmp_path: Path) -> None:
     path = tmp_path / "users.txt"
     add(path, "ada", "one")
     add(path, 'g"race', "two")
-    users = load(path)
+    users = load(path).verifiers
     assert list(users) == ["ada", 'g"race']
     assert knows(users["ada"], "one")
     assert not knows(users["ada"], "two")
@@ -44,7 +44,7 @@ def test_add_replaces_a_name_and_keeps_the_rest(tmp_path: Path) -> None:
     add(path, "ada", "new")
     lines = path.read_text().splitlines()
     assert [lines[0], *lines[2:]] == ["# people", "", "; others", f'"grace" "{VERIFIER}"']
-    assert knows(load(path)["ada"], "new")
+    assert knows(load(path).verifiers["ada"], "new")
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["users.txt"]
 
@@ -53,14 +53,14 @@ def test_many_at_the_same_time_are_all_there(tmp_path: Path) -> None:
     path = tmp_path / "users.txt"
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: add(path, f"user{number}", "x"), range(40)))
-    assert set(load(path)) == {f"user{number}" for number in range(40)}
+    assert set(load(path).verifiers) == {f"user{number}" for number in range(40)}
 
 
 def test_two_salts_differ(tmp_path: Path) -> None:
     path = tmp_path / "users.txt"
     add(path, "a", "same")
     add(path, "b", "same")
-    users = load(path)
+    users = load(path).verifiers
     assert users["a"].salt != users["b"].salt
 
 
@@ -70,7 +70,7 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     path.symlink_to("real/users.txt")
     add(path, "ada", "one")
     assert path.is_symlink()
-    assert list(load(tmp_path / "real" / "users.txt")) == ["ada"]
+    assert list(load(tmp_path / "real" / "users.txt").verifiers) == ["ada"]
 
 
 @pytest.mark.parametrize(
@@ -133,4 +133,48 @@ def test_any_line_is_users_or_a_config_error(tmp_path_factory: pytest.TempPathFa
     path = tmp_path_factory.getbasetemp() / "any-users.txt"
     path.write_bytes(f'"ada" "{VERIFIER}"\n{line}\n'.encode("utf-8", "surrogatepass"))
     with contextlib.suppress(ConfigError):
-        assert "ada" in load(path)
+        assert "ada" in load(path).verifiers
+
+
+# Decoys
+
+
+def test_a_decoy_survives_restarts_and_new_users(tmp_path: Path) -> None:
+    """No user enumeration across restarts: the salt of a name that nobody has is the same for ever."""
+    path = tmp_path / "users.txt"
+    add(path, "ada", "one")
+    first = load(path).find("nobody")
+    assert first == load(path).find("nobody")
+    assert not first[1]
+    add(path, "grace", "two")
+    add(path, "ada", "three")
+    assert load(path).find("nobody") == first
+    assert load(path).find("ada") == (load(path).verifiers["ada"], True)
+    assert load(path).find("somebody")[0].salt != first[0].salt
+    other = tmp_path / "other.txt"
+    add(other, "ada", "one")
+    assert load(other).find("nobody") != first
+
+
+def test_without_the_line_of_add_all_server_keys_make_the_decoys(tmp_path: Path) -> None:
+    path = tmp_path / "users.txt"
+    one, two = (Verifier.build(word, b"0123456789abcdef") for word in ("one", "two"))
+    path.write_text(f'"ada" "{one}"\n"grace" "{two}"\n')
+    first = load(path).find("nobody")
+    path.write_text(f'# the same users\n"grace" "{two}"\n"ada" "{one}"\n')
+    assert load(path).find("nobody") == first
+    path.write_text(f'"ada" "{one}"\n')
+    assert load(path).find("nobody") != first
+    path.write_text("")
+    assert load(path).find("nobody")[0].iterations == 4096
+
+
+def test_a_decoy_has_the_shape_of_the_users(tmp_path: Path) -> None:
+    path = tmp_path / "users.txt"
+    path.write_text(f'"ada" "{Verifier.build("one", b"a salt of 20 bytes..", 10_000)}"\n')
+    users = load(path)
+    assert {(found.iterations, len(found.salt)) for found, _ in map(users.find, map(str, range(50)))} == {(10_000, 20)}
+    path.write_text(f'{path.read_text()}"eva" "{Verifier.build("two", b"0123456789abcdef")}"\n')
+    users = load(path)
+    shapes = {(found.iterations, len(found.salt)) for found, _ in map(users.find, map(str, range(50)))}
+    assert shapes == {(10_000, 20), (4096, 16)}
