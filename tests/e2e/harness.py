@@ -11,14 +11,24 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
-from nlsql_gateway.embedded.postgres import EmbeddedPostgres, psql_path
+from nlsql_gateway.embedded.postgres import psql_path
 
 COMMAND = Path(sys.executable).parent / "nlsql-gateway"
 PASSWORDS = {name: f"{name}-secret" for name in ("ada", "emil", "nora", "petra", "otto")}
+
+
+class Server(Protocol):
+    """Where the upstream listens."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
 
 
 @dataclass
@@ -80,7 +90,7 @@ class RunningGateway:
 @contextlib.contextmanager
 def gateway(
     folder: Path,
-    postgres: EmbeddedPostgres,
+    postgres: Server,
     *,
     database: str,
     policy: Path,
