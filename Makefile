@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test check lint types imports bench format clean
+.PHONY: help install demo test suites check lint types imports bench format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: install ## PostgreSQL, Triton, the model and the gateway, and a tour (ONCE
 test: install ## all tests; fetches the model the first time
 	$(BIN)/nlsql-gateway model pull
 	$(BIN)/python -m pytest
+
+suites: install ## other projects' own tests, through the gateway
+	$(BIN)/python -m tests.drivers.regress
 
 check: lint types imports test ## everything CI checks
 
