@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from nlsql_gateway.errors import ConfigError
@@ -56,6 +56,24 @@ class Tls(_Section):
     "Refuse clients that do not ask for TLS."
 
 
+def _address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not host or not colon or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError("write host:port")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+ReplicaId = Annotated[int, Field(ge=0, le=63)]
+
+
+class Cancel(_Section):
+    replica_id: ReplicaId = 0
+    "0 to 63, different in each gateway behind one load balancer; it stands in the cancel keys that this one gives."
+    peers: dict[ReplicaId, Address] = {}
+    "The other gateways, each `id: host:port`: a cancel request with the key of one of them is sent on to it."
+
+
 class Listen(_Section):
     host: str = "127.0.0.1"
     "The address to listen on; 0.0.0.0 for all, then with listen.tls."
@@ -70,6 +88,9 @@ class Listen(_Section):
     "A client that sends nothing for this long outside a transaction is disconnected with 57P05; null: never."
     max_message: Bytes = 64 * 1024**2
     "A longer message from a client is refused with 54000."
+    shutdown_grace: Seconds = 30.0
+    "After SIGTERM, what runs has this long to end."
+    cancel: Cancel = Cancel()
 
 
 class Upstream(_Section):

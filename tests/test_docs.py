@@ -43,6 +43,16 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
+_WORDS = {
+    "int": "integer",
+    "str": "text",
+    "float": "duration",
+    "Path": "path",
+    "bool": "yes or no",
+    "dict": "mapping",
+}
+
+
 def _type_name(annotation: Any) -> str:
     names = []
     for part in _parts(annotation):
@@ -52,11 +62,7 @@ def _type_name(annotation: Any) -> str:
             names.append(" \\| ".join(f"`{value}`" for value in get_args(part)))
         else:
             base = get_args(part)[0] if hasattr(part, "__metadata__") else part
-            names.append(
-                {"int": "integer", "str": "text", "float": "duration", "Path": "path", "bool": "yes or no"}[
-                    base.__name__
-                ]
-            )
+            names.append(_WORDS[(get_origin(base) or base).__name__])
     return " \\| ".join(names)
 
 

@@ -6,6 +6,8 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -15,9 +17,11 @@ from nlsql_gateway.config import Settings
 from nlsql_gateway.errors import AuthenticationError, ConfigError, GatewayError, ProtocolError, UpstreamError
 from nlsql_gateway.policy import Policy, startup_settings
 from nlsql_gateway.server.authenticate import Authentication
-from nlsql_gateway.server.cancel import CancelKeys
+from nlsql_gateway.server.cancel import CancelKeys, Place
+from nlsql_gateway.server.cancel_routes import CancelRoutes
 from nlsql_gateway.server.connect import Rejected, UpstreamConnection, open_upstream, send_cancel
 from nlsql_gateway.server.gate import Gate
+from nlsql_gateway.server.headcount import Headcount
 from nlsql_gateway.server.login import Login, checked, first_packets
 from nlsql_gateway.server.pipe import Pipe
 from nlsql_gateway.server.responses import PINNED, check_parameter
@@ -27,10 +31,24 @@ from nlsql_gateway.server.turn import Turn
 from nlsql_gateway.wire import downstream
 from nlsql_gateway.wire.messages import fault
 
-GRACE: Final = 30.0
-"""Seconds that running statements have to end after ``stop``."""
-
 BACKLOG: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several workers is told of the whole."""
+
+    worker: int
+    "From 0."
+    workers: int
+    port: int
+    "That the supervisor holds for all."
+    folder: Path
+    "Only the gateway's user may enter it: the workers' sockets, and the headcount."
+
+    @property
+    def headcount(self) -> Path:
+        return self.folder / "headcount"
 
 
 class Gateway:
@@ -42,8 +60,12 @@ class Gateway:
         gate: Gate,
         policy: Callable[[], Policy],
         log: structlog.stdlib.BoundLogger,
+        share: Share | None = None,
     ) -> None:
-        """Raises ConfigError: a certificate or the users file cannot be read."""
+        """``share`` None: this process is the whole gateway.
+
+        Raises ConfigError: a certificate or the users file cannot be read.
+        """
         self._settings = settings
         self._password = settings.upstream.password()
         self._gate = gate
@@ -51,9 +73,13 @@ class Gateway:
         self._log = log
         self._authentication = Authentication(settings.auth)
         self._tls = server_tls(settings.listen.tls)
-        self._keys = CancelKeys()
+        self._share = share
+        place = Place(settings.listen.cancel.replica_id, share.worker if share else 0)
+        self._keys = CancelKeys(place)
+        self._cancels = CancelRoutes(self._keys, place, settings.listen.cancel, share.folder if share else None, log)
         self._sessions: set[Session] = set()
-        self._clients = 0
+        self._pipes: set[Pipe] = set()
+        self._headcount = Headcount(share.headcount, share.worker, share.workers) if share else Headcount()
         self._stopping = asyncio.Event()
         self._left = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -85,34 +111,45 @@ class Gateway:
         self._turn = Turn(self._gate.flush, loop)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            await self._cancels.open(tasks)
+            port = self._share.port if self._share else listen.port
             try:
                 server = await loop.create_server(
-                    lambda: Pipe(self._accept), listen.host, listen.port, backlog=BACKLOG, reuse_address=True
+                    lambda: Pipe(self._accept),
+                    listen.host,
+                    port,
+                    backlog=BACKLOG,
+                    reuse_address=True,
+                    reuse_port=self._share is not None,
                 )
             except OSError as error:
-                raise ConfigError(f"listen: {listen.host} port {listen.port}: {error.strerror}") from error
-            port: int = server.sockets[0].getsockname()[1]
+                raise ConfigError(f"listen: {listen.host} port {port}: {error.strerror}") from error
+            port = server.sockets[0].getsockname()[1]
             self._log.info("ready", host=listen.host, port=port)
             ready(listen.host, port)
             await self._stopping.wait()
             server.close()
-            self._log.info("stopping", clients=self._clients)
+            self._log.info("stopping", clients=self._headcount.clients)
             for session in list(self._sessions):
                 session.shut_down()
             try:
-                async with asyncio.timeout(GRACE):
+                async with asyncio.timeout(listen.shutdown_grace):
                     await self._gone()
             except TimeoutError:
                 self._abort_all()
+            self._cancels.close()
+        self._headcount.close()
         self._log.info("stopped")
 
     def _abort_all(self) -> None:
         for session in list(self._sessions):
             session.abort()
+        for pipe in list(self._pipes):  # still logging in
+            pipe.abort()
 
     async def _gone(self) -> None:
         """Until there is no client any more."""
-        while self._clients:
+        while self._headcount.clients:
             self._left.clear()
             await self._left.wait()
 
@@ -125,13 +162,18 @@ class Gateway:
 
     async def _client(self, pipe: Pipe) -> None:
         """One client from accept to end; whatever happens to it stays with it."""
-        self._clients += 1
+        self._headcount.clients += 1
+        self._pipes.add(pipe)
         peer = pipe.transport.get_extra_info("peername")
         connection = uuid.uuid4().hex
         log = self._log.bind(connection=connection, client=f"{peer[0]}:{peer[1]}" if peer else "unknown")
         try:
-            login = await self._logged_in(pipe, log)
-            if login is not None:
+            login = await self._logged_in(pipe)
+            if isinstance(login, downstream.CancelRequest):
+                # The connection is closed after the upstream was told: a client may wait for that.
+                await self._cancels.request(login, peer[0] if peer else "")
+            else:
+                self._pipes.discard(pipe)
                 upstream = await self._open(login, log)
                 await self._join(pipe, login, upstream, connection, log)
         except GatewayError as error:
@@ -143,20 +185,20 @@ class Gateway:
             log.exception("connection failed")
             pipe.write(fault("FATAL", "XX000", "internal error of the gateway").encode())
         finally:
-            self._clients -= 1
+            self._headcount.clients -= 1
+            self._pipes.discard(pipe)
             self._left.set()
             pipe.close(FAREWELL)
 
-    async def _logged_in(self, pipe: Pipe, log: structlog.stdlib.BoundLogger) -> Login | None:
-        """None: it only came to cancel. Raises AuthenticationError, ProtocolError, OSError."""
+    async def _logged_in(self, pipe: Pipe) -> Login | downstream.CancelRequest:
+        """Raises AuthenticationError, ProtocolError, OSError."""
         listen = self._settings.listen
         try:
             async with asyncio.timeout(listen.login_timeout):
                 packet = await first_packets(pipe, self._tls)
                 if isinstance(packet, downstream.CancelRequest):
-                    log.info("cancel", known=self._keys.cancel(packet.process, packet.secret))
-                    return None
-                if self._clients > listen.max_clients:
+                    return packet
+                if self._headcount.total > listen.max_clients:
                     raise AuthenticationError("sorry, too many clients already", sqlstate="53300")
                 login = checked(packet, pipe)
                 await self._authentication.prove(pipe, login)

@@ -80,7 +80,11 @@ class Session:
         self._tasks: asyncio.TaskGroup | None = None
         self._asking: asyncio.Task[None] | None = None
         self._is_held = False
-        "The client has sent much ahead of a question's answer and must wait."
+        "The client has sent much ahead of a question's answer, or of a cancel request, and must wait."
+        self._cancelling: asyncio.Event | None = None
+        "Set when the cancel request that is on its way to the upstream has arrived there."
+        self._kept = bytearray()
+        "What the client sent meanwhile: a cancel must not hit a statement that begins after it."
         self._has_left = False
         "The client said Terminate: what it sent before that still runs, as PostgreSQL does."
         self._is_leaving = False
@@ -111,13 +115,30 @@ class Session:
             self._upstream.close(FAREWELL)
             self._downstream.close(FAREWELL)
 
-    def cancel(self) -> None:
-        """The client's CancelRequest: stop a question, or have the upstream stop what it runs."""
+    async def cancel(self) -> None:
+        """The client's CancelRequest: stop a question, or have the upstream stop what it runs.
+
+        Returns when the upstream was told. Until then nothing that the client sends goes on: PostgreSQL cancels what
+        the connection runs when the signal comes, and that must not be a later statement. It closes the request's
+        connection after it has signalled, and a signal that comes while it waits for a statement has no effect.
+        """
         if self._over.is_set() or self._tasks is None:
             return
         self._cancel_question()
-        if len(self._conversation.replies):
-            self._tasks.create_task(self._cancel_upstream())
+        while self._cancelling is not None:  # another request: then this one is for what was kept back meanwhile
+            await self._cancelling.wait()
+        if self._over.is_set() or not len(self._conversation.replies):
+            return
+        told = self._cancelling = asyncio.Event()
+        try:
+            await self._cancel_upstream()
+        finally:
+            self._cancelling = None
+            told.set()
+            kept, self._kept = bytes(self._kept), bytearray()
+            if kept:
+                self._guarded(self._requests.feed, kept)
+            self._let_go_on()
 
     def shut_down(self) -> None:
         """Let what runs finish, then tell the client 57P01 and end."""
@@ -132,10 +153,24 @@ class Session:
 
     def _from_client(self, data: bytes) -> None:
         self._last_active = time.monotonic()
-        self._guarded(self._requests.feed, data)
-        if self._asking is not None and not self._is_held and self._requests.ahead > READ_AHEAD:
+        if self._cancelling is not None:
+            self._kept += data
+        else:
+            self._guarded(self._requests.feed, data)
+        if (
+            (self._asking is not None or self._cancelling is not None)
+            and not self._is_held
+            and self._requests.ahead + len(self._kept) > READ_AHEAD
+        ):
             self._is_held = True
             self._downstream.pause()
+
+    def _let_go_on(self) -> None:
+        """A client that had to wait may send again, once nothing is waited for."""
+        if self._is_held and self._asking is None and self._cancelling is None:
+            self._is_held = False
+            if not self._upstream.is_full:
+                self._downstream.resume()
 
     def _from_upstream(self, data: bytes) -> None:
         self._guarded(self._responses.feed, data)
@@ -189,18 +224,22 @@ class Session:
         self._asking = self._tasks.create_task(self._answer(question))
 
     def _cancel_question(self) -> None:
-        if self._asking is not None:
-            # Not before its first step: a task that never began could not bring a verdict.
-            asyncio.get_running_loop().call_soon(self._asking.cancel)
+        asking = self._asking
+
+        def cancel() -> None:
+            if asking is not None and self._asking is asking:  # the answer may have come meanwhile
+                asking.cancel()
+
+        # Not before its first step: a task that never began could not bring a verdict.
+        asyncio.get_running_loop().call_soon(cancel)
 
     async def _answer(self, question: Coroutine[Any, Any, Verdict]) -> None:
         verdict = await self._verdict(question)
         self._asking = None
+        while self._cancelling is not None:
+            await self._cancelling.wait()
         self._guarded(self._requests.resume, verdict)
-        if self._is_held and self._asking is None:
-            self._is_held = False
-            if not self._upstream.is_full:
-                self._downstream.resume()
+        self._let_go_on()
 
     async def _verdict(self, question: Coroutine[Any, Any, Verdict]) -> Verdict:
         try:
