@@ -227,7 +227,7 @@ async def _admission(settings: Settings, policy: Policy, sink: Sink) -> AsyncIte
             sink=sink,
             asker=asker,
             deadline=settings.ask.deadline,
-            clock=lambda: datetime.now(UTC),
+            clock=time.time_ns,
             monotonic=time.monotonic,
             new_id=map(f"{secrets.token_hex(8)}{{:016x}}".format, count(1)).__next__,
         )

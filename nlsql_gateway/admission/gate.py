@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
@@ -36,7 +36,8 @@ class Admission:
     "None: questions are refused with NL002."
     deadline: float
     "Seconds from a question to its SQL."
-    clock: Callable[[], datetime]
+    clock: Callable[[], int]
+    "Nanoseconds since the epoch."
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
     _judged: dict[tuple[str, str, str, str], Judgement] = field(default_factory=dict)
@@ -207,7 +208,7 @@ class Admission:
         try:
             async with asyncio.timeout(self.deadline):
                 answer = await self.asker.answer(
-                    question.words, schema, check, today=self.clock().date(), timeout=self.deadline
+                    question.words, schema, check, today=self._today(), timeout=self.deadline
                 )
         except TimeoutError as error:
             raise AskTimeout(
@@ -241,6 +242,9 @@ class Admission:
                 versions=versions,
             )
         return self._decide(sql, batch, client, policy, catalog)
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self.clock() / 1e9, UTC).date()
 
     def _may_refresh(self, database: str) -> bool:
         return self.monotonic() - self._refreshed.get(database, -REFRESH_PAUSE) >= REFRESH_PAUSE

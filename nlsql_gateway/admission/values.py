@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from nlsql_gateway.ask import Answer
 from nlsql_gateway.audit import Origin, Ruling
@@ -110,8 +110,7 @@ class Judgement:
         object.__setattr__(self, "ruling", ruling)
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     record_id: str
     "Of the decision in the audit log; ``Admission.close`` needs it."
     sql: str
@@ -127,8 +126,7 @@ class Admitted:
     "The text sent is not the client's own: positions in upstream errors mean nothing to the client."
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     record_id: str
     sqlstate: str
     message: str
@@ -137,8 +135,7 @@ class Refused:
     position: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a run ended."""
 
     sqlstate: str = "00000"

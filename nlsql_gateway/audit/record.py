@@ -17,13 +17,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import isfinite
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 GENESIS: Final = "0" * 64
 """``prev`` of the first record of a file."""
 
 MAX_RECORD: Final = 512 * 1024**2
 """Bytes of one line. A message's text may be 64 MiB (``listen.max_message``) and stand in a record twice, escaped."""
+
+
+Time: TypeAlias = int
+"""Nanoseconds since the epoch; in a line UTC with microseconds, ``2026-03-01T12:30:15.250000Z``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,13 +80,12 @@ class Ruling:
     "Version of the picture of the database that it was decided with; empty when none was needed."
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRecord:
+class DecisionRecord(NamedTuple):
     """One text that a client sent and what became of it, written before anything of it goes upstream."""
 
     id: str
     "Unique; the records of its run name it."
-    time: datetime
+    time: Time
     "When it was decided."
     text: str
     "The client's text, unchanged."
@@ -92,13 +95,12 @@ class DecisionRecord:
     ruling: Ruling
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionRecord:
+class ExecutionRecord(NamedTuple):
     """One run of a prepared statement, written before it goes upstream."""
 
     id: str
     "Unique; the outcome names it."
-    time: datetime
+    time: Time
     "When it was sent."
     decision: str
     "The id of the decision on the statement's text."
@@ -110,13 +112,12 @@ class ExecutionRecord:
     "The values that were bound, in order."
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeRecord:
+class OutcomeRecord(NamedTuple):
     """How a run ended."""
 
     id: str
     "The id of the decision or execution that it closes."
-    time: datetime
+    time: Time
     "When it ended."
     connection: str
     "As in the decision."
@@ -130,13 +131,12 @@ class OutcomeRecord:
     "From forwarding to the last reply."
 
 
-@dataclass(frozen=True, slots=True)
-class RepairedRecord:
+class RepairedRecord(NamedTuple):
     """What the gateway found wrong with the end of the log when it started, and mended."""
 
     id: str
     "repaired- and the number of the record."
-    time: datetime
+    time: Time
     "When the gateway started."
     torn_file: str
     "Where the bytes of a record that was never finished were moved; empty when there were none."
@@ -237,10 +237,14 @@ def _number(value: float) -> str:
     return repr(value)
 
 
-def _time(time: datetime) -> str:
-    if time.tzinfo is not UTC:
-        time = time.astimezone(UTC)
-    return time.isoformat(timespec="microseconds")[:-6] + "Z"
+def _time(nanoseconds: int) -> str:
+    second, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{_second(second)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def unseal(line: bytes) -> dict[str, Any]:

@@ -25,12 +25,12 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
+from time import time_ns
 from typing import Any, Literal, Protocol
 
 from nlsql_gateway.audit.head import HEAD_SIZE, Head, head_path
-from nlsql_gateway.audit.record import GENESIS, MAX_RECORD, Record, RepairedRecord, seal, unseal
+from nlsql_gateway.audit.record import GENESIS, MAX_RECORD, Record, RepairedRecord, Time, seal, unseal
 from nlsql_gateway.errors import AuditError
 
 _BLOCK = 64 * 1024
@@ -62,7 +62,7 @@ class FileSink:
         path: Path,
         *,
         durability: Literal["written", "fsync"],
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], Time] = time_ns,
     ) -> None:
         self._path = path
         self._fsync = durability == "fsync"
@@ -168,7 +168,7 @@ class FileSink:
                 self._torn = False
                 os.pwrite(self._head, self._kept, 0)
 
-    def _continue(self, clock: Callable[[], datetime]) -> None:
+    def _continue(self, clock: Callable[[], Time]) -> None:
         """Find the end of the log and of the chain; move a torn last line aside; write down what was found wrong."""
         size = os.fstat(self._log).st_size
         last, self._size = _last_line(self._log, size)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from nlsql_gateway.errors import ProtocolError
@@ -45,39 +44,54 @@ WITHIN: Final = {Step.QUERY: b"TCI"}
 """Of those types, the ones that may come without ending the step."""
 
 
-@dataclass(slots=True)
 class Account:
     """What the audit log is told of one run."""
 
-    record_id: str
-    started: float
-    "Seconds of a monotonic clock."
-    rows: int = 0
-    bytes: int = 0
-    sqlstate: str = "00000"
-    is_closed: bool = False
+    __slots__ = ("bytes", "is_closed", "record_id", "rows", "sqlstate", "started")
+
+    def __init__(self, record_id: str, started: float) -> None:
+        """``started``: seconds of a monotonic clock."""
+        self.record_id = record_id
+        self.started = started
+        self.rows = 0
+        self.bytes = 0
+        self.sqlstate = "00000"
+        self.is_closed = False
 
 
-@dataclass(slots=True)
 class Expected:
     """A message that went upstream, and what is to be done when its reply comes."""
 
-    step: Step
-    account: Account | None = None
-    refusal: bytes | None = None
-    "Our own ErrorResponse, in the place of the one that the upstream will give."
-    is_recorded: bool = False
-    "It may go upstream only when the audit log has kept what was added for it."
-    rewritten: bool = False
-    "Positions in the upstream's errors do not fit the client's text."
-    notice: bytes = b""
-    "NoticeResponses that go to the client before the reply."
-    change: Callable[[bool], None] | None = None
-    "Called with whether the upstream carried it out."
-    completed: Callable[[bytes], None] | None = None
-    "Called with the tag of each CommandComplete."
-    copied: int = 0
-    "How often the client has ended COPY data ahead of a CopyInResponse; of a Sync: that it came before such an end."
+    __slots__ = ("account", "change", "completed", "copied", "is_recorded", "notice", "refusal", "rewritten", "step")
+
+    def __init__(
+        self,
+        step: Step,
+        account: Account | None = None,
+        *,
+        refusal: bytes | None = None,
+        is_recorded: bool = False,
+        rewritten: bool = False,
+        notice: bytes = b"",
+        change: Callable[[bool], None] | None = None,
+        completed: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self.step = step
+        self.account = account
+        self.refusal = refusal
+        "Our own ErrorResponse, in the place of the one that the upstream will give."
+        self.is_recorded = is_recorded
+        "It may go upstream only when the audit log has kept what was added for it."
+        self.rewritten = rewritten
+        "Positions in the upstream's errors do not fit the client's text."
+        self.notice = notice
+        "NoticeResponses that go to the client before the reply."
+        self.change = change
+        "Called with whether the upstream carried it out."
+        self.completed = completed
+        "Called with the tag of each CommandComplete."
+        self.copied = 0
+        "How often the client ended COPY data ahead of a CopyInResponse; of a Sync: that it came before such an end."
 
     def refused(self, error: bytes, step: Step | None = None) -> Expected:
         """Turned into one whose message will fail and be answered with ``error``; ``step``: by another message."""

@@ -131,7 +131,7 @@ def gate(
         sink=log or Log(),
         asker=asker,
         deadline=0.2 if slow else 5.0,
-        clock=lambda: datetime(2026, 1, 2, tzinfo=UTC),
+        clock=lambda: int(datetime(2026, 1, 2, tzinfo=UTC).timestamp()) * 10**9,
         monotonic=lambda: 100.0,
         new_id=lambda: f"r{next(numbers)}",
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, FileSink, Origin, OutcomeRecord, Record, Ruling, Sink
 
-TIME: Final = datetime(2026, 3, 1, 12, 30, 15, 250000, tzinfo=UTC)
+TIME: Final = int(datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC).timestamp()) * 10**9 + 250_000_999
 
 ORIGIN: Final = Origin(
     user="ada",
@@ -56,7 +56,7 @@ def decision(**members: Any) -> DecisionRecord:
     for name, part in parts.items():
         known = {field.name for field in fields(part)}
         members[name] = replace(part, **{key: members.pop(key) for key in known & set(members)})
-    return replace(DECISION, **members)
+    return DECISION._replace(**members)
 
 
 RECORDS: Final[tuple[Record, ...]] = (

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from tests.audit.records import DECISION, OUTCOME, decision, write_log
 
 
 def test_last_gives_whole_records_oldest_first(tmp_path: Path) -> None:
-    path = write_log(tmp_path / "audit.jsonl", *(replace(DECISION, id=f"d{n}") for n in range(300)))
+    path = write_log(tmp_path / "audit.jsonl", *(DECISION._replace(id=f"d{n}") for n in range(300)))
     assert [record["id"] for record in last(path, 3)] == ["d297", "d298", "d299"]
     assert len(last(path, 1000)) == 300
     assert len(last(path, 299)) == 299
@@ -40,7 +39,7 @@ def test_a_log_that_became_shorter_is_read_again(tmp_path: Path) -> None:
 
 
 def test_a_record_longer_than_one_read(tmp_path: Path) -> None:
-    path = write_log(tmp_path / "audit.jsonl", replace(DECISION, text="x" * 10_000_000), OUTCOME)
+    path = write_log(tmp_path / "audit.jsonl", DECISION._replace(text="x" * 10_000_000), OUTCOME)
     records, offset = read_from(path, 0)
     assert [record["id"] for record in records] == ["d1"]
     assert [record["id"] for record in read_from(path, offset)[0]] == ["e1"]

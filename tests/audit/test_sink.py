@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -61,7 +60,7 @@ def test_continues_the_chain(tmp_path: Path) -> None:
 
 
 def test_continues_after_a_record_longer_than_a_block(tmp_path: Path) -> None:
-    path = write_log(tmp_path / "audit.jsonl", OUTCOME, replace(DECISION, text="x" * 300_000))
+    path = write_log(tmp_path / "audit.jsonl", OUTCOME, DECISION._replace(text="x" * 300_000))
     write_log(path, OUTCOME)
     assert isinstance(whole := verify(path), Whole)
     assert whole.records == 3
@@ -97,11 +96,11 @@ def test_what_was_acknowledged_before_a_kill_is_there(tmp_path: Path, durability
     """Killed with SIGKILL at whatever it is doing, again and again; the log is whole and continued each time."""
     path = tmp_path / "audit.jsonl"
     program = (
-        "import pathlib, sys\nfrom dataclasses import replace\nfrom nlsql_gateway.audit import FileSink\n"
+        "import pathlib, sys\nfrom nlsql_gateway.audit import FileSink\n"
         "from tests.audit.records import DECISION\n"
         "sink = FileSink(pathlib.Path(sys.argv[1]), durability=sys.argv[2])\n"
         "for number in range(10**9):\n"
-        "    sink.add(replace(DECISION, id=f'{sys.argv[3]}-{number}', text='x' * (number % 3000))); sink.flush()\n"
+        "    sink.add(DECISION._replace(id=f'{sys.argv[3]}-{number}', text='x' * (number % 3000))); sink.flush()\n"
         "    print(f'{sys.argv[3]}-{number}', flush=True)\n"
     )
     acknowledged: list[str] = []
@@ -162,7 +161,7 @@ def test_a_value_that_is_no_json_is_an_audit_error(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     sink = opened(path)
     with pytest.raises(AuditError, match="JSON"):
-        keep(sink, replace(OUTCOME, duration_ms=float("inf")))
+        keep(sink, OUTCOME._replace(duration_ms=float("inf")))
     keep(sink, OUTCOME)
     sink.close()
     assert isinstance(verify(path), Whole)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +58,7 @@ def test_every_truncation_is_found(log: Path) -> None:
 @pytest.mark.parametrize("index", range(len(RECORDS)))
 def test_every_removed_doubled_and_inserted_line_is_found(log: Path, tmp_path: Path, index: int) -> None:
     lines = log.read_bytes().splitlines(keepends=True)
-    other = write_log(tmp_path / "other.jsonl", *(replace(DECISION, id=f"o{n}") for n in range(6)))
+    other = write_log(tmp_path / "other.jsonl", *(DECISION._replace(id=f"o{n}") for n in range(6)))
     strange = other.read_bytes().splitlines(keepends=True)
     for changed, line in (
         (lines[:index] + lines[index + 1 :], index + 1),
@@ -120,7 +119,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     sink = FileSink(path, durability="written")
     for _ in range(200):
-        keep(sink, replace(DECISION, text="x" * 400_000))
+        keep(sink, DECISION._replace(text="x" * 400_000))
     sink.close()
     assert path.stat().st_size > 80_000_000
     program = (

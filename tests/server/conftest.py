@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -68,7 +68,7 @@ class SmallGate:
         if "explode" in text:
             raise RuntimeError("a fault of our own")
         notice = Notice("SQL: SELECT 42", "model: none")
-        return replace(self._admitted(client, "SELECT 42 AS answer", "SELECT 42 AS answer"), notices=(notice,))
+        return self._admitted(client, "SELECT 42 AS answer", "SELECT 42 AS answer")._replace(notices=(notice,))
 
     def _admitted(self, client: Client, source: str, sql: str) -> Admitted:
         try:
