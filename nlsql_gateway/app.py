@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from cryptography import x509
 
 from nlsql_gateway import audit, log
 from nlsql_gateway.admission import Admission, Client
@@ -37,7 +36,7 @@ from nlsql_gateway.server.client import Reply
 from nlsql_gateway.server.client import run as run_statement
 from nlsql_gateway.server.listener import Gateway
 from nlsql_gateway.server.postgres import Databases, probe
-from nlsql_gateway.server.tls import server_tls
+from nlsql_gateway.server.tls import certificate, server_tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ async def ask(config: Path, question: str, *, user: str, password: str | None, d
 
 def needs_password(config: Path) -> bool:
     """Whether clients of this gateway log in with a password and none stands in PGPASSWORD."""
-    return load(config).auth.method != "trust" and client_password() is None
+    return load(config).auth.method not in ("trust", "cert") and client_password() is None
 
 
 def add_user(config: Path, users_file: Path | None, name: str, password: str) -> Path:
@@ -242,20 +241,23 @@ def _described(policy: Policy) -> str:
 
 
 def _users(settings: Settings) -> str:
-    if settings.auth.users is None:
+    auth = settings.auth
+    if auth.method == "trust":
         return "everybody is trusted: no password is asked for"
-    return f"{len(users.load(settings.auth.users).verifiers)} in {settings.auth.users}"
+    if auth.method == "cert" or auth.users is None:
+        return "everybody with a certificate of listen.tls.client_ca"
+    return f"{len(users.load(auth.users).verifiers)} in {auth.users}"
 
 
 def _certificate(settings: Settings) -> str:
     if settings.listen.tls is None:
         return "none: clients connect without TLS"
-    server_tls(settings.listen.tls)
-    certificate = x509.load_pem_x509_certificate(settings.listen.tls.certificate.read_bytes())
-    end = certificate.not_valid_after_utc
+    tls = server_tls(settings.listen.tls)
+    end = certificate(settings.listen.tls).not_valid_after_utc
     if end < datetime.now(UTC):
         raise ConfigError(f"listen.tls.certificate: {settings.listen.tls.certificate} expired on {end:%Y-%m-%d}")
-    return f"valid until {end:%Y-%m-%d}"
+    unbound = "" if tls is None or tls.end_point else "; its signature has no hash: no channel binding is offered"
+    return f"valid until {end:%Y-%m-%d}{unbound}"
 
 
 def _audit_writable(settings: Settings) -> str:

@@ -54,6 +54,10 @@ class Tls(_Section):
     "PEM file: the private key."
     required: bool = False
     "Refuse clients that do not ask for TLS."
+    client_ca: Path | None = None
+    "PEM file of the authorities whose client certificates are good; clients are asked for one then."
+    client_crl: Path | None = None
+    "PEM file of the certificates that those authorities have revoked, a list from each of them."
 
 
 def _address(value: str) -> str:
@@ -129,14 +133,24 @@ class Upstream(_Section):
 
 
 class Auth(_Section):
-    method: Literal["scram-sha-256", "trust"] = "scram-sha-256"
-    "How clients log in. trust asks for no password: for tests and sockets that nobody else reaches."
+    method: Literal["scram-sha-256", "cert", "trust"] = "scram-sha-256"
+    "How clients log in. cert: by certificate alone. trust: without proof, for tests and sockets that are private."
     users: Path | None = None
     'The users file: one `"name" "SCRAM-SHA-256$…"` a line, as `nlsql-gateway user add` writes it.'
+    clientcert: Literal["no", "verify-ca", "verify-full"] = "no"
+    "Beside the method: verify-ca asks for a certificate of listen.tls.client_ca, verify-full also for the user's name."
+    certificate_name: Literal["cn", "san"] = "cn"
+    "Where the user's name stands in a certificate: its one common name, or any alternative name (DNS, e-mail, URI)."
+    certificate_map: dict[str, str | list[str]] = {}
+    "Names in certificates, each with its user or users; others are refused. Empty: the name is the user."
+
+    @property
+    def needs_certificate(self) -> bool:
+        return self.method == "cert" or self.clientcert != "no"
 
     @model_validator(mode="after")
     def _needs_users(self) -> Auth:
-        if self.method != "trust" and self.users is None:
+        if self.method == "scram-sha-256" and self.users is None:
             raise ValueError("method scram-sha-256 needs the key users: the file with the verifiers")
         return self
 
@@ -199,6 +213,12 @@ class Settings(BaseSettings):
     "The policy file."
     audit: Audit = Audit()
     log: Log = Log()
+
+    @model_validator(mode="after")
+    def _needs_authorities(self) -> Settings:
+        if self.auth.needs_certificate and (self.listen.tls is None or self.listen.tls.client_ca is None):
+            raise ValueError("auth asks for client certificates, so listen.tls.client_ca must name their authorities")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -58,7 +58,9 @@ def _type_name(annotation: Any) -> str:
     for part in _parts(annotation):
         if part is NoneType:
             continue
-        if get_origin(part) is Literal:
+        if get_origin(part) is dict:
+            names.append("mapping")
+        elif get_origin(part) is Literal:
             names.append(" \\| ".join(f"`{value}`" for value in get_args(part)))
         else:
             base = get_args(part)[0] if hasattr(part, "__metadata__") else part

@@ -9,56 +9,63 @@ import secrets
 import struct
 from typing import assert_never
 
-from nlsql_gateway.config import Auth
+from nlsql_gateway.config import Settings
 from nlsql_gateway.errors import AuthenticationError, ProtocolError
-from nlsql_gateway.server import users
+from nlsql_gateway.server import certificates, users
 from nlsql_gateway.server.login import Login
 from nlsql_gateway.server.pipe import Pipe
+from nlsql_gateway.server.tls import server_tls
 from nlsql_gateway.server.users import Users
 from nlsql_gateway.wire import downstream
-from nlsql_gateway.wire.scram import MAX_MESSAGE, MECHANISM, ServerExchange
+from nlsql_gateway.wire.scram import MAX_MESSAGE, ServerExchange
 
 
 class Authentication:
     """How clients of one gateway log in: the method, and one reading of the files that it needs."""
 
-    def __init__(self, auth: Auth) -> None:
+    def __init__(self, settings: Settings) -> None:
         """Raises ConfigError: a file cannot be read."""
-        self._method = auth.method
-        self._users = None if auth.users is None else users.load(auth.users)
+        self.tls = server_tls(settings.listen.tls)
+        self._auth = settings.auth
+        self._users: Users | None = None
+        if settings.auth.method == "scram-sha-256" and settings.auth.users is not None:
+            self._users = users.load(settings.auth.users)
 
     async def prove(self, pipe: Pipe, login: Login) -> None:
         """Have the client prove its user and tell it AuthenticationOk.
 
         Raises AuthenticationError, ProtocolError, OSError (the client left).
         """
-        match self._method:
-            case "trust":
+        certificates.check(pipe.peer_certificate, login.user, self._auth)
+        match self._auth.method:
+            case "trust" | "cert":
                 pass
             case "scram-sha-256":
                 assert self._users is not None
-                await scram(pipe, login, self._users)
+                end_point = self.tls.end_point if self.tls is not None and pipe.is_encrypted else None
+                await scram(pipe, login.user, self._users, end_point)
             case _:
-                assert_never(self._method)
+                assert_never(self._auth.method)
         pipe.write(downstream.authentication(0))
 
 
-async def scram(pipe: Pipe, login: Login, known: Users) -> None:
-    """SCRAM-SHA-256 with the verifiers of the users file.
+async def scram(pipe: Pipe, user: str, known: Users, end_point: bytes | None) -> None:
+    """SCRAM-SHA-256 with the verifiers of the users file, bound to the TLS channel by ``end_point`` where there is one.
 
     A user who does not exist goes through the same exchange and fails at the same point as a wrong password.
     """
-    verifier, exists = known.find(login.user)
-    exchange = ServerExchange(verifier, secrets.token_bytes(18), known=exists)
-    pipe.write(downstream.authentication(10, MECHANISM.encode() + b"\0\0"))
+    verifier, exists = known.find(user)
+    exchange = ServerExchange(verifier, secrets.token_bytes(18), known=exists, end_point=end_point)
+    offered = b"".join(mechanism.encode() + b"\0" for mechanism in exchange.mechanisms)
+    pipe.write(downstream.authentication(10, offered + b"\0"))
     mechanism, initial = downstream.parse_sasl_initial(await _password_message(pipe))
-    if mechanism != MECHANISM:
-        raise ProtocolError("client selected an invalid SASL authentication mechanism")
-    pipe.write(downstream.authentication(11, exchange.first(initial)))
+    pipe.write(downstream.authentication(11, exchange.first(initial, mechanism)))
     try:
         last = exchange.final(await _password_message(pipe))
     except AuthenticationError as error:
-        raise AuthenticationError(f'password authentication failed for user "{login.user}"') from error
+        if error.sqlstate != AuthenticationError.default_sqlstate:
+            raise
+        raise AuthenticationError(f'password authentication failed for user "{user}"') from error
     pipe.write(downstream.authentication(12, last))
 
 

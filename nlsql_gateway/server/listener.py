@@ -26,7 +26,6 @@ from nlsql_gateway.server.login import Login, checked, first_packets
 from nlsql_gateway.server.pipe import Pipe
 from nlsql_gateway.server.responses import PINNED, check_parameter
 from nlsql_gateway.server.session import FAREWELL, Session
-from nlsql_gateway.server.tls import server_tls
 from nlsql_gateway.server.turn import Turn
 from nlsql_gateway.wire import downstream
 from nlsql_gateway.wire.messages import fault
@@ -71,8 +70,7 @@ class Gateway:
         self._gate = gate
         self._policy = policy
         self._log = log
-        self._authentication = Authentication(settings.auth)
-        self._tls = server_tls(settings.listen.tls)
+        self._authentication = Authentication(settings)
         self._share = share
         place = Place(settings.listen.cancel.replica_id, share.worker if share else 0)
         self._keys = CancelKeys(place)
@@ -97,11 +95,10 @@ class Gateway:
         What cannot be read is logged, and what was there stays.
         """
         try:
-            authentication, tls = Authentication(self._settings.auth), server_tls(self._settings.listen.tls)
+            self._authentication = Authentication(self._settings)
         except ConfigError as error:
             self._log.error("not reloaded", problem=error.message, hint=error.hint)
         else:
-            self._authentication, self._tls = authentication, tls
             self._log.info("reloaded")
 
     async def serve(self, *, ready: Callable[[str, int], None]) -> None:
@@ -192,16 +189,16 @@ class Gateway:
 
     async def _logged_in(self, pipe: Pipe) -> Login | downstream.CancelRequest:
         """Raises AuthenticationError, ProtocolError, OSError."""
-        listen = self._settings.listen
+        listen, authentication = self._settings.listen, self._authentication
         try:
             async with asyncio.timeout(listen.login_timeout):
-                packet = await first_packets(pipe, self._tls)
+                packet = await first_packets(pipe, authentication.tls)
                 if isinstance(packet, downstream.CancelRequest):
                     return packet
                 if self._headcount.total > listen.max_clients:
                     raise AuthenticationError("sorry, too many clients already", sqlstate="53300")
                 login = checked(packet, pipe)
-                await self._authentication.prove(pipe, login)
+                await authentication.prove(pipe, login)
                 return login
         except TimeoutError as error:
             raise AuthenticationError("canceling authentication due to timeout", sqlstate="57014") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final, cast
 
 READ_LIMIT: Final = 256 * 1024
@@ -67,7 +67,22 @@ class Pipe(asyncio.Protocol):
 
     @property
     def is_encrypted(self) -> bool:
-        return self.transport.get_extra_info("ssl_object") is not None
+        return self._tls is not None
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol that both sides named in the TLS handshake."""
+        return None if self._tls is None else self._tls.selected_alpn_protocol()
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The certificate, in DER, that the peer showed in the handshake and that was found good; None: it has none."""
+        return None if self._tls is None else self._tls.getpeercert(binary_form=True)
+
+    @property
+    def _tls(self) -> ssl.SSLObject | None:
+        tls: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object")
+        return tls
 
     def write(self, data: bytes) -> None:
         if not self.is_lost:
@@ -86,9 +101,54 @@ class Pipe(asyncio.Protocol):
         self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None
     ) -> None:
         """Shake hands. Raises OSError; ssl.SSLError is one."""
-        transport = await asyncio.get_running_loop().start_tls(
+        self._encrypted_by(await self._handshake(context, server_side, server_hostname))
+
+    async def start_direct_tls(self, context: ssl.SSLContext, first: bytes) -> None:
+        """Shake hands as the server with a client whose handshake began with ``first`` and what waits to be read.
+
+        Raises OSError.
+
+        The loop's start_tls reads from the socket alone. So it is started, and by the time that it waits, its two
+        callbacks are queued: its protocol gets the transport, and the transport reads again. Ours follows in the same
+        turn of the loop, before anything is read, and hands over what came earlier.
+        """
+
+        async def handshake() -> asyncio.Transport | OSError | None:
+            try:
+                return await self._handshake(context, True, None)
+            except OSError as error:
+                return error
+
+        loop, transport = asyncio.get_running_loop(), self.transport
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(handshake())
+            await asyncio.sleep(0)
+            loop.call_soon(self._hand_over, transport, first)
+        result = running.result()
+        if isinstance(result, OSError):
+            raise result
+        self._encrypted_by(result)
+
+    def _handshake(
+        self, context: ssl.SSLContext, server_side: bool, server_hostname: str | None
+    ) -> Coroutine[None, None, asyncio.Transport | None]:
+        return asyncio.get_running_loop().start_tls(
             self.transport, self, context, server_side=server_side, server_hostname=server_hostname
         )
+
+    def _hand_over(self, transport: asyncio.Transport, first: bytes) -> None:
+        """Give what came before the handshake to the TLS protocol that has the transport now."""
+        protocol = cast("asyncio.BufferedProtocol", transport.get_protocol())
+        data = first + self._buffer
+        self._buffer.clear()
+        while data:
+            room = memoryview(protocol.get_buffer(len(data)))
+            taken = min(len(room), len(data))
+            room[:taken] = data[:taken]
+            protocol.buffer_updated(taken)
+            data = data[taken:]
+
+    def _encrypted_by(self, transport: asyncio.Transport | None) -> None:
         if transport is None:
             raise ConnectionResetError("the connection was closed during the TLS handshake")
         self.transport = transport

@@ -39,6 +39,7 @@ class GssEncRequest:
 class CancelRequest:
     process: int
     secret: bytes
+    "4 to 256 bytes (3.2), as they came: a byte more than the key's is another secret."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,11 @@ def parse_sasl_initial(body: bytes) -> tuple[str, bytes]:
     if size != len(data):
         raise ProtocolError("malformed SASLInitialResponse message")
     return mechanism, data
+
+
+def text_error(words: str) -> bytes:
+    """An error for a client of protocol 1 or 2, as PostgreSQL 18 sends it: a text without fields or length."""
+    return f"EFATAL:  {words}\n\0".encode()
 
 
 def negotiate_version(minor: int, options: Sequence[str]) -> bytes:

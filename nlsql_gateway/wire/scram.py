@@ -1,9 +1,11 @@
 """SCRAM-SHA-256 for both sides, and md5, without IO or randomness of its own.
 
 RFC 5802 and RFC 7677, with the particulars of the PostgreSQL manual, "SASL Authentication": the user name in the
-client's first message is ignored (the startup message has it), a password that SASLprep rejects is used raw. Channel
-binding is not offered: a client that demands it (``p=``) is refused, one that supports it and believes that we do not
-(``y``) is right and welcome.
+client's first message is ignored (the startup message has it), a password that SASLprep rejects is used raw.
+
+Channel binding is ``tls-server-end-point`` alone, in the mechanism SCRAM-SHA-256-PLUS. A client begins with a flag:
+``p=`` it binds; ``y`` it could, but was not offered it: when it was, somebody in between took the offer away, and the
+login fails; ``n`` it cannot or need not, and is welcome, as with PostgreSQL.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from typing import Final, Self
 from nlsql_gateway.errors import AuthenticationError, ProtocolError
 
 MECHANISM: Final = "SCRAM-SHA-256"
+MECHANISM_PLUS: Final = "SCRAM-SHA-256-PLUS"
+_BINDING: Final = "p=tls-server-end-point"
+
 ITERATIONS: Final = 4096
 """PostgreSQL's scram_iterations."""
 
@@ -93,32 +98,34 @@ class ServerExchange:
     """The server's half of one exchange: ``first`` then ``final``, each once; a new guess needs a new exchange.
 
     ``known`` False with a mock verifier: it fails at the end like a wrong password, as late and as slowly.
-    ``nonce`` is 18 random bytes.
+    ``nonce`` is 18 random bytes. ``end_point`` is the channel's binding data, when the server can bind.
     """
 
-    def __init__(self, verifier: Verifier, nonce: bytes, *, known: bool = True) -> None:
+    def __init__(self, verifier: Verifier, nonce: bytes, *, known: bool = True, end_point: bytes | None = None) -> None:
+        self.mechanisms = (MECHANISM,) if end_point is None else (MECHANISM_PLUS, MECHANISM)
+        "To be offered, the preferred one first."
+        self._end_point = end_point
         self._verifier = verifier
         self._known = known
         self._own_nonce = _encode64(nonce)
         self._nonce = ""
-        self._gs2 = ""
+        self._binding = b""
         self._first_bare = ""
         self._server_first = ""
         self._over = False
 
-    def first(self, client_first: bytes) -> bytes:
-        """The answer to client-first-message. Raises ProtocolError, AuthenticationError."""
+    def first(self, client_first: bytes, mechanism: str = MECHANISM) -> bytes:
+        """The answer to client-first-message of the chosen mechanism. Raises ProtocolError, AuthenticationError."""
         if self._server_first:
             raise ProtocolError("SCRAM messages out of order")
+        if mechanism not in self.mechanisms:
+            raise ProtocolError("client selected an invalid SASL authentication mechanism")
         text = _text(client_first)
         parts = text.split(",", 2)
         if len(parts) != 3:
             raise ProtocolError("malformed SCRAM message")
         flag, authorization, bare = parts
-        if flag.startswith("p"):
-            raise AuthenticationError("SCRAM channel binding is not supported here", sqlstate="28000")
-        if flag not in ("n", "y"):
-            raise ProtocolError("malformed SCRAM message")
+        self._binding = f"{flag},,".encode() + self._channel(flag, mechanism)
         if authorization:
             raise AuthenticationError("a SCRAM authorization identity is not supported", sqlstate="0A000")
         fields = bare.split(",")
@@ -128,11 +135,28 @@ class ServerExchange:
             raise ProtocolError("malformed SCRAM message")
         if not _NONCE.fullmatch(fields[1], 2):
             raise ProtocolError("malformed SCRAM message")
-        self._gs2 = f"{flag},,"
         self._first_bare = bare
         self._nonce = fields[1][2:] + self._own_nonce
         self._server_first = f"r={self._nonce},s={_encode64(self._verifier.salt)},i={self._verifier.iterations}"
         return self._server_first.encode()
+
+    def _channel(self, flag: str, mechanism: str) -> bytes:
+        """What the client must bind to, by its flag. Raises ProtocolError, AuthenticationError."""
+        if mechanism == MECHANISM_PLUS:
+            if flag == _BINDING and self._end_point is not None:
+                return self._end_point
+            if flag.startswith("p="):
+                raise ProtocolError("unsupported SCRAM channel-binding type")
+            raise ProtocolError("malformed SCRAM message: channel binding was selected and left out")
+        if flag == "y" and self._end_point is not None:
+            raise AuthenticationError(
+                "SCRAM channel binding negotiation error",
+                hint="The client supports SCRAM channel binding but thinks the server does not.",
+                sqlstate="28000",
+            )
+        if flag not in ("n", "y"):
+            raise ProtocolError("malformed SCRAM message: channel binding without the mechanism that has it")
+        return b""
 
     def final(self, client_final: bytes) -> bytes:
         """The answer to client-final-message: the client is who it says. Raises ProtocolError, AuthenticationError."""
@@ -144,8 +168,12 @@ class ServerExchange:
         fields = without_proof.split(",")
         if not separator or len(fields) < 2:
             raise ProtocolError("malformed SCRAM message")
-        if fields[0] != "c=" + _encode64(self._gs2.encode()) or fields[1] != "r=" + self._nonce:
-            raise ProtocolError("SCRAM nonce or channel binding does not match")
+        if fields[0] != "c=" + _encode64(self._binding):
+            if self._binding.startswith(b"p="):
+                raise AuthenticationError("SCRAM channel binding check failed", sqlstate="28000")
+            raise ProtocolError("unexpected channel-binding attribute in client-final-message")
+        if fields[1] != "r=" + self._nonce:
+            raise ProtocolError("invalid SCRAM response: nonce does not match")
         try:
             proof = _decode64(proof_text)
         except ValueError as error:
@@ -161,10 +189,18 @@ class ServerExchange:
 class ClientExchange:
     """The client's half of one exchange: ``first``, ``challenge``, ``verify``. ``nonce``: 18 random bytes.
 
+    ``end_point``: bind to the channel with this data; the exchange is then one of SCRAM-SHA-256-PLUS. ``could_bind``:
+    say that we would have, but were not offered it; a server that did offer it ends the login.
+
     The server says that the login succeeded in a message of its own: believe it only when ``verified``.
     """
 
-    def __init__(self, password: str, nonce: bytes) -> None:
+    def __init__(
+        self, password: str, nonce: bytes, *, end_point: bytes | None = None, could_bind: bool = False
+    ) -> None:
+        self.mechanism = MECHANISM if end_point is None else MECHANISM_PLUS
+        self._gs2 = (_BINDING if end_point is not None else "y" if could_bind else "n") + ",,"
+        self._end_point = end_point or b""
         self._password = password
         self._own_nonce = _encode64(nonce)
         self._first_bare = f"n=,r={self._own_nonce}"
@@ -174,7 +210,7 @@ class ClientExchange:
 
     def first(self) -> bytes:
         """client-first-message; the server takes the user from the startup message."""
-        return f"n,,{self._first_bare}".encode()
+        return f"{self._gs2}{self._first_bare}".encode()
 
     def challenge(self, server_first: bytes) -> bytes:
         """client-final-message for the server's first. Raises ProtocolError."""
@@ -191,7 +227,7 @@ class ClientExchange:
             raise ProtocolError("the upstream's SCRAM salt or iteration count is out of bounds") from error
         salted = _salted(self._password, salt, iterations)
         client_key = _hmac(salted, b"Client Key")
-        without_proof = f"c={_encode64(b'n,,')},r={nonce}"
+        without_proof = f"c={_encode64(self._gs2.encode() + self._end_point)},r={nonce}"
         message = f"{self._first_bare},{text},{without_proof}".encode()
         proof = _xor(client_key, _hmac(_sha256(client_key), message))
         self._server_signature = _hmac(_hmac(salted, b"Server Key"), message)

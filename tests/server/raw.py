@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import struct
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,12 @@ Reply = tuple[str, bytes]
 
 def query(text: str) -> bytes:
     return upstream.query(text)
+
+
+def startup(minor: int, parameters: Mapping[str, str], major: int = 3) -> bytes:
+    """A StartupMessage of any version."""
+    words = b"".join(f"{name}\0{value}\0".encode() for name, value in parameters.items())
+    return struct.pack("!iHH", len(words) + 9, major, minor) + words + b"\0"
 
 
 def parse(name: str, text: str) -> bytes:
@@ -48,7 +55,9 @@ FLUSH = message(b"H")
 class Raw:
     """A connection. Every read has a time limit: a gateway that hangs fails the test."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, minor: int = 0) -> None:
+        self.minor = minor
+        "Of the protocol version 3 that it asks for."
         self.socket: socket.socket = socket.create_connection((host, port), timeout=10)
         self.parameters: dict[str, str] = {}
         self.key = b""
@@ -65,19 +74,26 @@ class Raw:
         self.socket.sendall(b"".join(messages))
 
     def startup(self, user: str = "ada", database: str = "postgres", **parameters: str) -> None:
-        self.send(upstream.startup({"user": user, "database": database, **parameters}))
+        self.send(startup(self.minor, {"user": user, "database": database, **parameters}))
 
-    def login(self, user: str = "ada", password: str = "secret", database: str = "postgres", **parameters: str) -> Self:
+    def login(
+        self,
+        user: str = "ada",
+        password: str = "secret",
+        database: str = "postgres",
+        exchange: ClientExchange | None = None,
+        **parameters: str,
+    ) -> Self:
         """To ReadyForQuery. Raises AssertionError with the error."""
         self.startup(user, database, **parameters)
-        exchange = ClientExchange(password, os.urandom(18))
+        exchange = exchange or ClientExchange(password, os.urandom(18))
         while True:
             kind, body = self.reply()
             match kind:
                 case "R":
                     code, data = upstream.parse_authentication(body)
                     if code == 10:
-                        self.send(upstream.sasl_initial("SCRAM-SHA-256", exchange.first()))
+                        self.send(upstream.sasl_initial(exchange.mechanism, exchange.first()))
                     elif code == 11:
                         self.send(upstream.sasl(exchange.challenge(data)))
                 case "S":
@@ -92,9 +108,10 @@ class Raw:
                 case _:
                     pass
 
-    def start_tls(self, context: ssl.SSLContext) -> None:
-        self.send(upstream.ssl_request())
-        assert self.exactly(1) == b"S"
+    def start_tls(self, context: ssl.SSLContext, *, direct: bool = False) -> None:
+        if not direct:
+            self.send(upstream.ssl_request())
+            assert self.exactly(1) == b"S"
         self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
 
     def exactly(self, count: int) -> bytes:

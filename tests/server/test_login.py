@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 import struct
-import time
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from nlsql_gateway.config import Tls
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
-from nlsql_gateway.errors import ConfigError
-from nlsql_gateway.server.tls import server_tls
-from nlsql_gateway.wire import messages, upstream
+from nlsql_gateway.wire import upstream
 from nlsql_gateway.wire.messages import message
 from nlsql_gateway.wire.scram import ClientExchange
 from tests.server import tls_front
@@ -31,86 +25,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 
 def raw(served: Served) -> Raw:
     return Raw("127.0.0.1", served.port)
-
-
-# The first packets
-
-
-def test_requests_for_encryption_are_answered_once_each(served: Served) -> None:
-    with raw(served) as client:
-        client.send(struct.pack("!ii", 8, messages.GSSENC_REQUEST))
-        assert client.exactly(1) == b"N"
-        client.send(upstream.ssl_request())
-        assert client.exactly(1) == b"N"
-        client.login()
-    for request in (upstream.ssl_request(), struct.pack("!ii", 8, messages.GSSENC_REQUEST)):
-        with raw(served) as client:
-            client.send(request)
-            assert client.exactly(1) == b"N"
-            client.send(request)
-            assert client.error()["C"] == "08P01"
-            assert client.is_closed()
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"SSH-2.0-OpenSSH_9.2p1\r\n",
-        struct.pack("!ii", 7, 196608),
-        struct.pack("!ii", -1, 196608),
-        struct.pack("!ii", 10_001, 196608),
-        struct.pack("!ii", 9, 196608) + b"x",
-        struct.pack("!ii", 9, messages.SSL_REQUEST) + b"\0",
-        message(b"Q", b"SELECT 1\0"),
-    ],
-)
-def test_what_is_not_postgresql_is_closed_at_once(served: Served, sent: bytes) -> None:
-    with raw(served) as client:
-        started = time.monotonic()
-        client.send(sent)
-        assert client.error()["S"] == "FATAL"
-        assert client.is_closed()
-        assert time.monotonic() - started < 5
-
-
-def test_a_client_that_says_nothing_is_disconnected(server: Server) -> None:
-    served = server.start(login_timeout=0.3)
-    with raw(served) as client:
-        assert client.error()["C"] == "57014"
-        assert client.is_closed()
-    with raw(served) as client:
-        client.startup()
-        assert client.reply()[0] == "R"
-        assert client.error()["C"] == "57014"
-
-
-def test_a_later_minor_version_is_negotiated_down(served: Served) -> None:
-    with raw(served) as client:
-        body = struct.pack("!HH", 3, 9999) + b"user\0ada\0database\0postgres\0_pq_.test\0on\0_pq_.more\0x\0\0"
-        client.send(struct.pack("!i", len(body) + 4) + body)
-        assert client.reply() == ("v", struct.pack("!ii", 196608, 2) + b"_pq_.test\0_pq_.more\0")
-        assert client.reply()[0] == "R"
-
-
-@pytest.mark.parametrize(
-    ("body", "sqlstate"),
-    [
-        (struct.pack("!HH", 2, 0) + b"user\0\0", "0A000"),
-        (struct.pack("!HH", 4, 0) + b"user\0ada\0\0", "0A000"),
-        (struct.pack("!HH", 3, 0) + b"database\0postgres\0\0", "28000"),
-        (struct.pack("!HH", 3, 0) + b"user\0ada\0replication\0database\0\0", "28000"),
-        (struct.pack("!HH", 3, 0) + b"user\0ada\0replication\0true\0\0", "28000"),
-        (struct.pack("!HH", 3, 0) + b"user\0ada", "08P01"),
-    ],
-)
-def test_startup_packets_that_are_refused(served: Served, body: bytes, sqlstate: str) -> None:
-    with raw(served) as client:
-        client.send(struct.pack("!i", len(body) + 4) + body)
-        fields = client.error()
-        assert (fields["S"], fields["V"], fields["C"]) == ("FATAL", "FATAL", sqlstate)
-        assert client.is_closed()
 
 
 # Who it is
@@ -198,85 +112,3 @@ def test_an_encoding_that_is_changed_later_ends_the_connection(served: Served) -
             fields = client.error()
             assert (fields["S"], fields["C"]) == ("FATAL", "08P01")
             assert client.is_closed()
-
-
-# Cancel
-
-
-def test_a_cancel_request_is_never_answered(served: Served) -> None:
-    for secret in (b"four", b"", b"x" * 257, b"x" * 32):
-        with raw(served) as client:
-            client.send(struct.pack("!iii", 12 + len(secret), messages.CANCEL_REQUEST, 1) + secret)
-            if len(secret) in (4, 32):
-                assert client.is_closed()
-            else:
-                assert client.error()["C"] == "08P01"
-
-
-# TLS
-
-
-def test_tls(server: Server, certificate: Tls) -> None:
-    served = server.start(tls=certificate)
-    with psycopg.connect(
-        served.conninfo(host="localhost", sslmode="verify-full", sslrootcert=certificate.certificate)
-    ) as connection:
-        assert connection.info.hostaddr == "127.0.0.1"
-        assert connection.pgconn.ssl_in_use
-        assert len(connection.execute("SELECT repeat('x', 10000000)").fetchall()[0][0]) == 10_000_000
-    with psycopg.connect(served.conninfo(sslmode="disable")) as connection:
-        assert not connection.pgconn.ssl_in_use
-
-
-def test_tls_can_be_required(server: Server, certificate: Tls) -> None:
-    served = server.start(tls=certificate.model_copy(update={"required": True}))
-    with psycopg.connect(served.conninfo(sslmode="require")) as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
-        with psycopg.connect(served.conninfo(sslmode="prefer", application_name="cancelled")) as other:
-            other.cancel_safe()
-    with pytest.raises(psycopg.OperationalError, match="TLS is required"):
-        psycopg.connect(served.conninfo(sslmode="disable"))
-
-
-def test_no_byte_may_stand_between_the_request_and_the_handshake(server: Server, certificate: Tls) -> None:
-    """CVE-2021-23214: what a man in the middle sent in clear would be taken for the client's own."""
-    served = server.start(tls=certificate)
-    with raw(served) as client:
-        client.send(upstream.ssl_request(), upstream.startup({"user": "ada"}))
-        fields = client.error()
-        assert (fields["C"], fields["M"]) == ("08P01", "received unencrypted data after SSL request")
-        assert client.is_closed()
-
-
-def test_a_second_request_inside_tls_and_a_broken_handshake_end_the_connection(
-    server: Server, certificate: Tls
-) -> None:
-    served = server.start(tls=certificate)
-    context = ssl.create_default_context(cafile=str(certificate.certificate))
-    for request in (messages.SSL_REQUEST, messages.GSSENC_REQUEST):
-        with raw(served) as client:
-            client.start_tls(context)
-            client.send(struct.pack("!ii", 8, request))
-            assert client.error()["C"] == "08P01"
-    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
-    old.set_ciphers("DEFAULT:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-        old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with raw(served) as client, pytest.raises((ssl.SSLError, ConnectionError)):
-        client.start_tls(old)
-    with raw(served) as client:
-        client.send(upstream.ssl_request())
-        assert client.exactly(1) == b"S"
-        client.send(b"this is no handshake")
-        client.socket.shutdown(socket.SHUT_WR)
-        while client.socket.recv(100):
-            pass
-    with raw(served) as client:
-        client.start_tls(context)
-        client.login()
-
-
-def test_a_bad_certificate_is_an_error_of_the_configuration(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"listen\.tls"):
-        server_tls(Tls(certificate=tmp_path / "none.crt", key=tmp_path / "none.key"))

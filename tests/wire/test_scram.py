@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -85,13 +86,15 @@ def test_a_mock_is_the_same_each_time_and_another_for_each_name_and_server() -> 
     assert mock == Verifier.mock("ana", b"secret")
     assert len({mock.salt, Verifier.mock("bob", b"secret").salt, Verifier.mock("ana", b"other").salt}) == 3
     assert (len(mock.salt), mock.iterations) == (16, scram.ITERATIONS)
+    shaped = Verifier.mock("ana", b"secret", [(10_000, 100)])
+    assert (len(shaped.salt), shaped.iterations) == (100, 10_000)
     assert str(Verifier.parse(str(mock))) == str(mock)
 
 
 @pytest.mark.parametrize(
     ("first", "error", "sqlstate"),
     [
-        (b"p=tls-server-end-point,,n=,r=abc", AuthenticationError, "28000"),
+        (b"p=tls-server-end-point,,n=,r=abc", ProtocolError, "08P01"),
         (b"n,a=admin,n=,r=abc", AuthenticationError, "0A000"),
         (b"n,,m=x,n=,r=abc", AuthenticationError, "0A000"),
         (b"", ProtocolError, "08P01"),
@@ -120,6 +123,40 @@ def test_a_client_that_could_bind_channels_is_welcome(flag: str) -> None:
     without_proof = f"c={base64.b64encode(f'{flag},,'.encode()).decode()},{first.split(',')[0]},x=extension"
     proof = proof_of("pencil", without_proof, f"n=*,r=abc,x=extension,{first}", VERIFIER)
     assert server.final(f"{without_proof},p={proof}".encode()).startswith(b"v=")
+
+
+@pytest.mark.parametrize(
+    ("client", "mechanism", "problem"),
+    [
+        ({"end_point": b"hash"}, None, None),
+        ({}, None, None),
+        ({"could_bind": True}, None, "SCRAM channel binding negotiation error"),
+        ({"end_point": b"other"}, None, "SCRAM channel binding check failed"),
+        ({"end_point": b"hash"}, "SCRAM-SHA-256", "malformed SCRAM message: channel binding without the mechanism"),
+        ({}, "SCRAM-SHA-256-PLUS", "malformed SCRAM message: channel binding was selected and left out"),
+        ({}, "SCRAM-SHA-1", "client selected an invalid SASL authentication mechanism"),
+    ],
+)
+def test_binding_to_a_channel(client: dict[str, Any], mechanism: str | None, problem: str | None) -> None:
+    ours = ClientExchange("pencil", CLIENT_NONCE, **client)
+    server = ServerExchange(VERIFIER, SERVER_NONCE, end_point=b"hash")
+    assert server.mechanisms == ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256")
+
+    def run() -> None:
+        first = server.first(ours.first(), mechanism or ours.mechanism)
+        ours.verify(server.final(ours.challenge(first)))
+
+    if problem is None:
+        run()
+    else:
+        with pytest.raises((AuthenticationError, ProtocolError), match=problem):
+            run()
+
+
+def test_another_type_of_binding_is_refused() -> None:
+    server = ServerExchange(VERIFIER, SERVER_NONCE, end_point=b"hash")
+    with pytest.raises(ProtocolError, match="unsupported SCRAM channel-binding type"):
+        server.first(b"p=tls-exporter,,n=,r=abc", "SCRAM-SHA-256-PLUS")
 
 
 def test_a_final_message_that_is_not_the_answer_to_ours() -> None:

@@ -1,0 +1,202 @@
+"""PROTOCOL: SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, with libpq and with bare messages; nobody learns who exists."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from pathlib import Path
+
+import psycopg
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+from nlsql_gateway.server.tls import end_point, server_tls
+from nlsql_gateway.wire import upstream
+from nlsql_gateway.wire.messages import message
+from nlsql_gateway.wire.scram import ClientExchange, Verifier
+from tests.server.authority import Authority, Hash
+from tests.server.conftest import Served, Server
+from tests.server.raw import Raw
+from tests.server.test_login_tls import trusting
+
+PLUS = b"SCRAM-SHA-256-PLUS\0"
+PLAIN = b"SCRAM-SHA-256\0"
+
+
+# Channel binding
+
+
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [
+        ("ec", hashes.SHA256()),
+        ("ec", hashes.SHA384()),
+        ("rsa", hashes.SHA256()),
+        ("rsa", hashes.SHA512()),
+        ("rsa-pss", hashes.SHA256()),
+        ("rsa-pss", hashes.SHA384()),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+@pytest.mark.parametrize("negotiation", ["postgres", "direct"])
+def test_libpq_binds_the_channel(server: Server, tmp_path: Path, kind: str, function: Hash, negotiation: str) -> None:
+    """Checklist: SCRAM-SHA-256-PLUS with tls-server-end-point when TLS: libpq's channel_binding=require."""
+    authority = Authority(tmp_path, kind=kind, hash_=function)
+    served = server.start(tls=authority.server())
+    for binding in ("require", "prefer", "disable"):
+        conninfo = served.conninfo(sslmode="require", channel_binding=binding, sslnegotiation=negotiation)
+        with psycopg.connect(conninfo) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(served.conninfo(sslmode="require", channel_binding="require", password="wrong"))
+
+
+@pytest.mark.parametrize("name", ["md5", "sha1"])
+def test_a_weak_hash_is_exchanged_for_sha_256(name: str) -> None:
+    """Checklist: MD5->SHA-256 cert-hash rule (RFC 5929, section 4.1). TLS itself refuses such certificates today."""
+    certificate = x509.load_pem_x509_certificate((Path(__file__).parent / "certificates" / f"{name}.pem").read_bytes())
+    function = certificate.signature_hash_algorithm
+    assert function is not None
+    assert function.name == name
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    assert end_point(certificate) == hashlib.sha256(der).digest()
+
+
+def test_a_certificate_without_a_hash_offers_no_binding(server: Server, tmp_path: Path) -> None:
+    """Checklist: an Ed25519 cert has no hash: drop -PLUS. The client then says y, and is right."""
+    authority = Authority(tmp_path, kind="ed25519")
+    served = server.start(tls=authority.server())
+    with psycopg.connect(served.conninfo(sslmode="require", channel_binding="prefer")) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError, match="channel binding"):
+        psycopg.connect(served.conninfo(sslmode="require", channel_binding="require"))
+    with Raw("127.0.0.1", served.port) as client:
+        client.start_tls(trusting(authority))
+        client.startup()
+        assert client.reply() == ("R", struct.pack("!i", 10) + PLAIN + b"\0")
+
+
+def test_without_tls_no_binding_is_offered(server: Server, authority: Authority) -> None:
+    """Checklist: md5 and cleartext are never offered; -PLUS only over TLS, before the plain mechanism."""
+    served = server.start(tls=authority.server())
+    with Raw("127.0.0.1", served.port) as client:
+        client.startup()
+        assert client.reply() == ("R", struct.pack("!i", 10) + PLAIN + b"\0")
+    with pytest.raises(psycopg.OperationalError, match="channel binding required"):
+        psycopg.connect(served.conninfo(sslmode="disable", channel_binding="require"))
+    with Raw("127.0.0.1", served.port) as client:
+        client.start_tls(trusting(authority))
+        client.startup()
+        assert client.reply() == ("R", struct.pack("!i", 10) + PLUS + PLAIN + b"\0")
+
+
+def test_a_downgrade_is_detected(server: Server, authority: Authority) -> None:
+    """Checklist: y GS2 flag = downgrade detection: the client could bind and did not see our offer. n is accepted."""
+    served = server.start(tls=authority.server())
+    with Raw("127.0.0.1", served.port) as client:
+        client.start_tls(trusting(authority))
+        with pytest.raises(AssertionError, match="channel binding negotiation error"):
+            client.login(exchange=ClientExchange("secret", os.urandom(18), could_bind=True))
+        assert client.is_closed()
+    with Raw("127.0.0.1", served.port) as client:
+        client.start_tls(trusting(authority))
+        client.login(exchange=ClientExchange("secret", os.urandom(18)))
+    with Raw("127.0.0.1", served.port) as client:
+        client.login(exchange=ClientExchange("secret", os.urandom(18), could_bind=True))
+
+
+def test_a_binding_to_another_channel_is_refused(server: Server, authority: Authority) -> None:
+    """What a man in the middle with a certificate of his own would bring about."""
+    tls = authority.server()
+    served = server.start(tls=tls)
+    ours, other = server_tls(tls), server_tls(authority.server())
+    assert ours is not None
+    assert other is not None
+    for bound, problem in ((other.end_point, "binding check failed"), (b"", "binding check failed")):
+        with Raw("127.0.0.1", served.port) as client:
+            client.start_tls(trusting(authority))
+            with pytest.raises(AssertionError, match=problem):
+                client.login(exchange=ClientExchange("secret", os.urandom(18), end_point=bound))
+    with Raw("127.0.0.1", served.port) as client:
+        client.start_tls(trusting(authority))
+        client.login(exchange=ClientExchange("secret", os.urandom(18), end_point=ours.end_point))
+    with Raw("127.0.0.1", served.port) as client, pytest.raises(AssertionError, match="invalid SASL"):
+        client.login(exchange=ClientExchange("secret", os.urandom(18), end_point=ours.end_point))
+
+
+# Malformed answers
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        message(b"p", b"SCRAM-SHA-256-PLUS\0" + struct.pack("!i", 0)),
+        message(b"p", b"MD5\0" + struct.pack("!i", 0)),
+        message(b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", 99) + b"short"),
+        message(b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", -2)),
+        message(b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", 2**31 - 1)),
+        message(b"p", b"SCRAM-SHA-256\0"),
+        message(b"p", b""),
+        message(b"p", b"secret\0"),
+        message(b"p", b"x" * 5000),
+        message(b"Q", b"SELECT 1\0"),
+        b"p" + struct.pack("!i", 2**31 - 1),
+        b"p" + struct.pack("!i", -1),
+        b"p" + struct.pack("!i", 3),
+        upstream.sasl_initial("SCRAM-SHA-256", b"not SCRAM"),
+        upstream.sasl_initial("SCRAM-SHA-256", b"p=tls-unique,,n=,r=abc"),
+    ],
+)
+def test_malformed_answers_end_the_login(served: Served, answer: bytes) -> None:
+    """Checklist: bound SASL lengths (CVE-2026-6664/6665)."""
+    with Raw("127.0.0.1", served.port) as client:
+        client.startup()
+        assert client.reply()[0] == "R"
+        client.send(answer)
+        assert client.error()["S"] == "FATAL"
+        assert client.is_closed()
+
+
+# Who exists
+
+
+def attempt(served: Served, user: str) -> tuple[list[str], dict[str, str], str]:
+    """The kinds of the messages, the error, and salt and iterations, of a login with a wrong password."""
+    with Raw("127.0.0.1", served.port) as client:
+        client.startup(user)
+        kinds = [client.reply()]
+        exchange = ClientExchange("wrong", b"0" * 18)
+        client.send(upstream.sasl_initial("SCRAM-SHA-256", exchange.first()))
+        kinds.append(client.reply())
+        challenge = kinds[-1][1][4:]
+        client.send(upstream.sasl(exchange.challenge(challenge)))
+        fields = client.error()
+        assert client.is_closed()
+        return [kind for kind, _ in kinds], fields, challenge.decode().split(",", 1)[1]
+
+
+def test_a_user_who_does_not_exist_cannot_be_told_from_a_wrong_password(served: Served) -> None:
+    """Checklist: no user enumeration (mock SCRAM salt); iteration count.
+
+    The same messages, the same iteration count, and at every try the same salt for a name.
+    """
+    known, unknown, again = attempt(served, "ada"), attempt(served, "nobody"), attempt(served, "nobody")
+    assert known[0] == unknown[0] == ["R", "R"]
+    assert known[1]["C"] == unknown[1]["C"] == "28P01"
+    assert known[1]["M"].replace("ada", "nobody") == unknown[1]["M"]
+    assert unknown[2] == again[2]
+    assert known[2].split(",")[1] == unknown[2].split(",")[1] == "i=4096"
+    assert attempt(served, "somebody")[2] != unknown[2]
+
+
+def test_a_restart_changes_no_salt(server: Server) -> None:
+    """Checklist: store verifiers, never passwords; no user enumeration across restarts and beside other gateways."""
+    server.users.write_text(f'"ada" "{Verifier.build("secret", b"0123456789abcdef", 10_000)}"\n')
+    first, second = server.start(), server.start()
+    for user in ("ada", "nobody"):
+        before = attempt(first, user)[2]
+        assert before == attempt(second, user)[2]
+        assert before.endswith(",i=10000")
+    assert "secret" not in server.users.read_text()
