@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from nlsql_gateway.policy.model import Policy
-from nlsql_gateway.policy.setting_rules import ALIASES
+from nlsql_gateway.policy.setting_rules import ALIASES, TIMEOUT
 from nlsql_gateway.policy.settings import permitted
 
 _CONNECTION = frozenset({"user", "database", "replication"})
@@ -19,7 +19,8 @@ def startup_settings(parameters: Mapping[str, str], policy: Policy) -> tuple[dic
     """(settings to send upstream, names refused) for the parameters of a StartupMessage.
 
     ``options`` is taken apart, and what is permitted in it is sent as parameters of its own. Protocol extensions
-    (``_pq_.…``) are left out. With ``pass_through`` everything goes on as it is.
+    (``_pq_.…``) are left out. A pin wins over what means the same; a timeout shorter
+    than the pinned one stays. With ``pass_through`` everything goes on as it is.
     """
     if policy.pass_through:
         kept = {name: value for name, value in parameters.items() if name not in _CONNECTION and name[:5] != "_pq_."}
@@ -37,7 +38,8 @@ def startup_settings(parameters: Mapping[str, str], policy: Policy) -> tuple[dic
             settings[key] = value
         else:
             refused.append(name)
-    return {**settings, **policy.pins}, refused
+    shorter = {name: value for name, value in settings.items() if policy.settings.get(name) is TIMEOUT}
+    return {**settings, **policy.pins, **shorter}, refused
 
 
 def _options(text: str, refused: list[str]) -> Iterator[tuple[str, str]]:

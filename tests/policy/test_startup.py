@@ -62,7 +62,7 @@ def test_pins_win() -> None:
     assert found == {
         **PINS,
         "search_path": "public, s2",
-        "statement_timeout": "60s",
+        "statement_timeout": "10s",
         "work_mem": "4MB",
         "nlsql_gateway.hash_key": "sixteen characters",
     }
