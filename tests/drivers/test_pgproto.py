@@ -31,7 +31,7 @@ def test_what_comes_back_is_the_same(upstream: EmbeddedPostgres, passing: Runnin
             env={"PATH": "/usr/bin:/bin", "PGPASSWORD": password, "LC_ALL": "C.UTF-8"},
         )
         assert done.returncode == 0, done.stderr
-        # A name that was never given is refused by the gateway itself, in PostgreSQL's words, without its source's line.
+        # A name that was never given is refused by the gateway, in PostgreSQL's words, without its source's line.
         trace = re.sub(r" F \S+ L \d+ R \w+ \)", " )", done.stdout + done.stderr)
         traces.append(trace.splitlines())
     assert sum(line.startswith("<= BE ReadyForQuery") for line in traces[0]) == SESSION.read_text().count("\n'Y'")
