@@ -96,7 +96,7 @@ def test_every_field_is_documented(kind: type[Record | RepairedRecord]) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", section, re.MULTILINE)
     source = (Path(nlsql_gateway.__file__).parent / "audit" / "record.py").read_text()
     parts = [kind, *([Origin, Ruling] if kind is DecisionRecord else [])]
-    bodies = "\n".join(re.split(rf"class {part.__name__}\b.*:\n", source)[1].split("\n\n\n")[0] for part in parts)
+    bodies = "\n\n".join(re.split(rf"class {part.__name__}\b.*:\n", source)[1].split("\n\n\n")[0] for part in parts)
     documented = re.findall(r'^    (\w+): (.+)\n    "(.+)"$', bodies, re.MULTILINE)
     expected = [(name, _json_type(written), meaning) for name, written, meaning in documented]
     assert [name for name, _, _ in expected] == list(names(kind))
