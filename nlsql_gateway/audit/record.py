@@ -238,13 +238,22 @@ def _number(value: float) -> str:
 
 
 def _time(nanoseconds: int) -> str:
-    second, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{_second(second)}.{rest // 1000:06d}Z"
+    second = nanoseconds // 1_000_000_000
+    if second != _last.second:
+        _last.second, _last.text = second, datetime.fromtimestamp(second, UTC).isoformat()[:19]
+    microsecond = nanoseconds % 1_000_000_000 // 1000
+    return _last.text + "." + str(1_000_000 + microsecond)[1:] + "Z"
 
 
-@lru_cache(maxsize=4)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
+class _Last:
+    """The second that was written last, as text: most records of a busy gateway share theirs with the one before."""
+
+    def __init__(self) -> None:
+        self.second = -1
+        self.text = ""
+
+
+_last: Final = _Last()
 
 
 def unseal(line: bytes) -> dict[str, Any]:

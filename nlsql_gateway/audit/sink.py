@@ -26,14 +26,17 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from time import time_ns
-from typing import Any, Literal, Protocol
+from time import monotonic, time_ns
+from typing import Any, Final, Literal, Protocol
 
 from nlsql_gateway.audit.head import HEAD_SIZE, Head, head_path
 from nlsql_gateway.audit.record import GENESIS, MAX_RECORD, Record, RepairedRecord, Time, seal, unseal
 from nlsql_gateway.errors import AuditError
 
 _BLOCK = 64 * 1024
+
+LOOK_S: Final = 1.0
+"""Seconds after which the log is looked for by its name again: a file that was moved away is found out no later."""
 
 
 class Sink(Protocol):
@@ -72,6 +75,8 @@ class FileSink:
         "The last record's number and hash, what was only added included; the bytes of the log up to the last kept."
         self._kept_seq, self._kept_prev = 0, GENESIS
         "The last kept record's number and hash."
+        self._look_again = 0.0
+        "Seconds of a monotonic clock."
         self._lines: list[bytes] = []
         "Added and not kept yet."
         self._kept = b""
@@ -137,14 +142,19 @@ class FileSink:
             os.ftruncate(self._log, self._size)
             self._torn = False
         found = os.fstat(self._log)
-        try:
-            there = os.path.samestat(self._path.stat(), found)
-        except FileNotFoundError:
-            there = False
-        if not there:
+        now = monotonic()
+        if found.st_nlink == 0 or (now >= self._look_again and not self._is_in_place(found)):
             raise OSError("the file was moved or deleted while the gateway had it open")
         if found.st_size != self._size:
             raise OSError("the file was changed by somebody else while the gateway had it open")
+        if now >= self._look_again:
+            self._look_again = now + LOOK_S
+
+    def _is_in_place(self, found: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(self._path.stat(), found)
+        except FileNotFoundError:
+            return False
 
     def _write(self, lines: bytes) -> None:
         """One write for all lines, then the head: together they cost as much as for one."""

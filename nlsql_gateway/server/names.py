@@ -7,7 +7,6 @@ layers: what the upstream has confirmed, and what was sent and not answered yet,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from nlsql_gateway.admission import Admitted
@@ -24,50 +23,43 @@ def cut(name: str) -> str:
     return name.encode()[:63].decode("utf-8", "surrogateescape") if len(name) > 15 else name
 
 
-@dataclass(slots=True)
 class Portal:
-    prepared: Admitted
-    parameters: tuple[str | None, ...]
-    account: Account | None = None
-    "Of its last Execute; open between two Executes of a portal with a row limit."
+    __slots__ = ("account", "parameters", "prepared")
+
+    def __init__(self, prepared: Admitted, parameters: tuple[str | None, ...]) -> None:
+        self.prepared = prepared
+        self.parameters = parameters
+        self.account: Account | None = None
+        "Of its last Execute; open between two Executes of a portal with a row limit."
 
 
-@dataclass(slots=True)
 class Namespace(Generic[T]):
     """Names to values, where None stands for a name that is being closed."""
 
-    confirmed: dict[str, T] = field(default_factory=dict)
-    _sent: list[tuple[str, T | None]] = field(default_factory=list)
+    __slots__ = ("confirmed", "sent")
+
+    def __init__(self) -> None:
+        self.confirmed: dict[str, T] = {}
+        self.sent: list[NameChange[T]] = []
+        "In order."
 
     def get(self, name: str) -> T | None:
         """What the name will mean to the next message."""
         name = cut(name)
-        for sent, value in reversed(self._sent):
-            if sent == name:
-                return value
+        if self.sent:
+            for change in reversed(self.sent):
+                if change.name == name:
+                    return change.value
         return self.confirmed.get(name)
 
-    def send(self, name: str, value: T | None, replaced: Callable[[T], None] | None = None) -> Callable[[bool], None]:
-        """A message that gives the name a value, or takes it, goes upstream. Call what is returned with its outcome.
+    def send(self, name: str, value: T | None, replaced: Callable[[T], None] | None = None) -> NameChange[T]:
+        """A message that gives the name a value, or takes it, goes upstream. Tell what is returned its outcome.
 
         ``replaced`` is called with what the name stood for, once that is gone.
         """
-        name = cut(name)
-        change = (name, value)
-        self._sent.append(change)
-
-        def answered(done: bool) -> None:
-            # By identity: equal changes may wait side by side, and this one is nearly always the first.
-            del self._sent[next(index for index, sent in enumerate(self._sent) if sent is change)]
-            if not done:
-                return
-            before = self.confirmed.pop(name, None)
-            if value is not None:
-                self.confirmed[name] = value
-            if before is not None and replaced is not None:
-                replaced(before)
-
-        return answered
+        change = NameChange(self, cut(name), value, replaced)
+        self.sent.append(change)
+        return change
 
     def renew(self, name: str, before: T, value: T) -> None:
         """Another value for the same thing, wherever ``before`` stands for ``name``."""
@@ -76,10 +68,43 @@ class Namespace(Generic[T]):
             self.confirmed[name] = value
 
 
-@dataclass(slots=True)
+class NameChange(Generic[T]):
+    """A ``wire.replies.Change``: a name is given ``value``, or taken, once the upstream has said so."""
+
+    __slots__ = ("_namespace", "_replaced", "name", "value")
+
+    def __init__(
+        self, namespace: Namespace[T], name: str, value: T | None, replaced: Callable[[T], None] | None
+    ) -> None:
+        self._namespace = namespace
+        self.name = name
+        self.value = value
+        self._replaced = replaced
+
+    def answered(self, done: bool) -> None:
+        namespace = self._namespace
+        sent = namespace.sent
+        if sent[0] is self:  # nearly always: replies come in order
+            del sent[0]
+        else:
+            del sent[next(index for index, change in enumerate(sent) if change is self)]
+        if not done:
+            return
+        before = namespace.confirmed.pop(self.name, None)
+        if self.value is not None:
+            namespace.confirmed[self.name] = self.value
+        if before is not None and self._replaced is not None:
+            self._replaced(before)
+
+
 class Names:
-    statements: Namespace[Admitted] = field(default_factory=Namespace)
-    portals: Namespace[Portal] = field(default_factory=Namespace)
+    """Both namespaces of a connection."""
+
+    __slots__ = ("portals", "statements")
+
+    def __init__(self) -> None:
+        self.statements: Namespace[Admitted] = Namespace()
+        self.portals: Namespace[Portal] = Namespace()
 
     def suspended(self) -> list[Account]:
         """The accounts of all portals, which end with the transaction; the portals are forgotten."""
@@ -92,10 +117,11 @@ class Names:
 
         Call what is returned with the tag of each CommandComplete; None when the text has no such statement.
         """
-        if all(statement.kind not in _NAMING for statement in admitted.statements):
-            return None
-        statements = iter(admitted.statements)
-        return lambda tag: self._completed(tag, statements, admitted)
+        for statement in admitted.statements:
+            if statement.kind in _NAMING:
+                statements = iter(admitted.statements)
+                return lambda tag: self._completed(tag, statements, admitted)
+        return None
 
     def _completed(self, tag: bytes, statements: Iterator[Statement], admitted: Admitted) -> None:
         statement = next(statements, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from nlsql_gateway.admission import Admitted, Client, Refused
 from nlsql_gateway.errors import AuditError, ProtocolError
@@ -39,6 +39,11 @@ REFUSED_TEXT: Final = "refused by nlsql-gateway"
 
 REFUSED_NAME: Final = "nlsql-gateway refused"
 """Of the statement that never comes to be: a failed Parse of the unnamed one would drop the client's own."""
+
+
+# Looking a member up in its class costs as much as the rest of the dispatch.
+_RELAY: Final = Action.RELAY
+_ADMIT: Final = Action.ADMIT
 
 
 class Requests:
@@ -121,7 +126,7 @@ class Requests:
             elif entry.is_recorded and not failed:
                 failed = True
                 if entry.change is not None:
-                    entry.change(False)
+                    entry.change.answered(False)
                 self._out[index] = (Parse(REFUSED_NAME, "").encode(REFUSED_TEXT), entry.refused(refusal, Step.PARSE))
         if failed and self._conversation.phase is Phase.READY:
             self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)
@@ -142,50 +147,38 @@ class Requests:
         action, phase = move(self._conversation.phase, kind)
         if phase is not self._conversation.phase:
             self._conversation.phase = phase
-        elif kind in b"cf" and action is Action.RELAY:
+        elif (kind == ord("c") or kind == ord("f")) and action is Action.RELAY:
             self._conversation.replies.copy_ended()
-        match action:
-            case Action.ADMIT:
-                try:
-                    (self._query if kind == ord("Q") else self._parse)(whole)
-                except ProtocolError as error:
-                    if error.sqlstate == error.default_sqlstate:
-                        raise
-                    # Text that is not UTF-8: an error like any other, as PostgreSQL has it.
-                    (self._refuse_query if kind == ord("Q") else self._refuse_extended)(
-                        Refused("", error.sqlstate, error.message)
-                    )
-            case Action.RELAY:
-                self._relay(kind, whole)
-            case Action.REFUSE:
-                self._refuse_query(
-                    Refused("", "0A000", "FunctionCall is not supported", hint="call the function in a SELECT")
-                )
-            case Action.IGNORE:
-                pass
-            case Action.END:
-                self._left = True
-                self._out.append((upstream.terminate(), None))
-                self._leave()
-            case never:
-                assert_never(never)
+        if action is _RELAY:
+            self._relay(kind, whole)
+        elif action is _ADMIT:
+            self._text(kind, whole)
+        elif action is Action.REFUSE:
+            self._refuse_query(
+                Refused("", "0A000", "FunctionCall is not supported", hint="call the function in a SELECT")
+            )
+        elif action is Action.END:
+            self._left = True
+            self._out.append((upstream.terminate(), None))
+            self._leave()
+        else:
+            assert action is Action.IGNORE
 
     def _relay(self, kind: int, whole: bytes) -> None:
         """A message that carries no statement text; its reply is expected."""
-        match chr(kind):
-            case "B":
-                self._bind(whole)
-            case "E":
-                self._execute(whole)
-            case "D":
-                parse_target(whole[HEADER:])
-                self._send(whole, Expected(Step.DESCRIBE))
-            case "C":
-                self._close(whole)
-            case "S":
-                self._send(whole, Expected(Step.SYNC))
-            case _:
-                self._out.append((whole, None))  # Flush and COPY data have no reply of their own
+        if kind == ord("B"):
+            self._bind(whole)
+        elif kind == ord("E"):
+            self._execute(whole)
+        elif kind == ord("D"):
+            parse_target(whole[HEADER:])
+            self._send(whole, Expected(Step.DESCRIBE))
+        elif kind == ord("C"):
+            self._close(whole)
+        elif kind == ord("S"):
+            self._send(whole, Expected(Step.SYNC))
+        else:
+            self._out.append((whole, None))  # Flush and COPY data have no reply of their own
 
     def _send(self, message: bytes, expected: Expected) -> None:
         self._out.append((message, expected))
@@ -196,6 +189,17 @@ class Requests:
                 self._inject(notice)
 
     # Text
+
+    def _text(self, kind: int, whole: bytes) -> None:
+        try:
+            (self._query if kind == ord("Q") else self._parse)(whole)
+        except ProtocolError as error:
+            if error.sqlstate == error.default_sqlstate:
+                raise
+            # Text that is not UTF-8: an error like any other, as PostgreSQL has it.
+            (self._refuse_query if kind == ord("Q") else self._refuse_extended)(
+                Refused("", error.sqlstate, error.message)
+            )
 
     def _admit(self, text: str, client: Client, then: Callable[[Verdict], None]) -> None:
         """Through the gate, at once if that can be; otherwise no further message is taken until it is done."""

@@ -47,20 +47,19 @@ class Responses:
 
     def _inspect(self, kind: int, message: bytes) -> bytes | None:
         """Keep step with one reply; what to send in its place, None to let it pass."""
-        match chr(kind):
-            case "E":
-                instead = self._failed(parse_fault(message[HEADER:]))
-                self._notify()
-                return instead
-            case "S":
-                check_parameter(*parse_parameter_status(message[HEADER:]))
-            case "G":
-                if self._conversation.replies.copy_in():
-                    self._conversation.phase = after(self._conversation.phase, Event.COPY_BEGINS)
-            case "W":
-                raise ProtocolError("the upstream began a replication stream, which is not supported")
-            case _:
-                self._answered(kind, message)
+        if kind == ord("E"):
+            instead = self._failed(parse_fault(message[HEADER:]))
+            self._notify()
+            return instead
+        if kind == ord("S"):
+            check_parameter(*parse_parameter_status(message[HEADER:]))
+        elif kind == ord("G"):
+            if self._conversation.replies.copy_in():
+                self._conversation.phase = after(self._conversation.phase, Event.COPY_BEGINS)
+        elif kind == ord("W"):
+            raise ProtocolError("the upstream began a replication stream, which is not supported")
+        else:
+            self._answered(kind, message)
         return None
 
     def _answered(self, kind: int, message: bytes) -> None:
@@ -72,7 +71,7 @@ class Responses:
         if entry is not None:
             self._notify()
             if entry.change is not None:
-                entry.change(True)
+                entry.change.answered(True)
             if entry.account is not None:
                 self._count(entry.account)
                 if kind != ord("s"):  # PortalSuspended: the next Execute goes on with it
@@ -100,7 +99,7 @@ class Responses:
             head.account.sqlstate = fault.sqlstate
         for entry in dropped:
             if entry.change is not None:
-                entry.change(False)
+                entry.change.answered(False)
             if entry.account is not None:
                 self._accounts.close(entry.account, fault.sqlstate)
         return _instead(head, fault)

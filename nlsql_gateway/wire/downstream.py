@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nlsql_gateway.errors import ProtocolError
 from nlsql_gateway.wire.messages import (
@@ -138,8 +139,7 @@ def parse_query(body: bytes) -> str:
     return statement
 
 
-@dataclass(frozen=True, slots=True)
-class Parse:
+class Parse(NamedTuple):
     name: str
     text: str
     types: bytes = b"\0\0"
@@ -159,8 +159,7 @@ def parse_parse(body: bytes) -> Parse:
     return Parse(name, statement, types)
 
 
-@dataclass(frozen=True, slots=True)
-class Bind:
+class Bind(NamedTuple):
     portal: str
     statement: str
     parameters: tuple[str | None, ...]

@@ -24,50 +24,67 @@ class Frames:
     ``feed`` what came, then call ``next`` until it gives None.
     """
 
-    __slots__ = ("_buffer", "_limit", "_position")
+    __slots__ = ("_begun", "_data", "_limit", "_position", "_wanted")
 
     def __init__(self, limit: int) -> None:
-        self._buffer = bytearray()
+        self._data = b""
         self._position = 0
+        self._begun = bytearray()
+        "The beginning of a message; grown in place, since it may come in thousands of pieces."
+        self._wanted = 0
+        "How long that message is."
         self._limit = limit
 
     def feed(self, data: bytes) -> None:
-        if self._position:
-            del self._buffer[: self._position]
-            self._position = 0
-        self._buffer += data
+        if self._begun:
+            self._begun += data
+            if len(self._begun) < self._wanted:
+                return
+            data = bytes(self._begun)
+            self._begun = bytearray()
+        if self._position < len(self._data):  # its messages were left to wait
+            data = self._data[self._position :] + data
+        self._data = data
+        self._position = 0
 
     def next(self) -> tuple[int, bytes] | None:
         """The next message: its type byte and the whole of it, header included; None until more bytes come.
 
         Raises ProtocolError for a length below four, LimitError for a message above the limit.
         """
-        buffer, start = self._buffer, self._position
-        if len(buffer) - start < HEADER:
-            return None
-        length = _length(buffer, start + 1)[0]
-        if length < 4:
-            raise ProtocolError("message with an impossible length")
-        if length >= self._limit:
-            raise LimitError(
-                f"a message of {length} bytes is above the limit of {self._limit}", hint="raise listen.max_message"
-            )
-        end = start + 1 + length
-        if len(buffer) < end:
-            return None
-        self._position = end
-        return buffer[start], bytes(buffer[start:end])
+        data, start = self._data, self._position
+        left = len(data) - start
+        wanted = HEADER
+        if left >= HEADER:
+            length: int = _length(data, start + 1)[0]
+            if length < 4:
+                raise ProtocolError("message with an impossible length")
+            if length >= self._limit:
+                raise LimitError(
+                    f"a message of {length} bytes is above the limit of {self._limit}", hint="raise listen.max_message"
+                )
+            wanted = 1 + length
+            if left >= wanted:
+                self._position = start + wanted
+                return data[start], data if left == wanted and not start else data[start : start + wanted]
+        if left:
+            self._begun += data[start:]
+            self._wanted = wanted
+        self._data = b""
+        self._position = 0
+        return None
 
     def rest(self) -> bytes:
         """What was fed and not yet taken, taken."""
-        left = bytes(self._buffer[self._position :])
-        self._buffer.clear()
+        left = self._data[self._position :] + self._begun
+        self._data = b""
         self._position = 0
+        self._begun = bytearray()
         return left
 
     def __len__(self) -> int:
         """Bytes kept."""
-        return len(self._buffer) - self._position
+        return len(self._data) - self._position + len(self._begun)
 
 
 def startup_length(head: bytes) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from nlsql_gateway.errors import ProtocolError
 
@@ -44,6 +44,13 @@ WITHIN: Final = {Step.QUERY: b"TCI"}
 """Of those types, the ones that may come without ending the step."""
 
 
+class Change(Protocol):
+    """What a message will have changed when the upstream has carried it out."""
+
+    def answered(self, done: bool) -> None:
+        """Called once, with whether it did."""
+
+
 class Account:
     """What the audit log is told of one run."""
 
@@ -73,7 +80,7 @@ class Expected:
         is_recorded: bool = False,
         rewritten: bool = False,
         notice: bytes = b"",
-        change: Callable[[bool], None] | None = None,
+        change: Change | None = None,
         completed: Callable[[bytes], None] | None = None,
     ) -> None:
         self.step = step
@@ -87,7 +94,6 @@ class Expected:
         self.notice = notice
         "NoticeResponses that go to the client before the reply."
         self.change = change
-        "Called with whether the upstream carried it out."
         self.completed = completed
         "Called with the tag of each CommandComplete."
         self.copied = 0

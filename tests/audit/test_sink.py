@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from nlsql_gateway.audit import Broken, FileSink, Whole, last, verify
 from nlsql_gateway.audit.head import head_path
+from nlsql_gateway.audit.sink import LOOK_S
 from nlsql_gateway.errors import AuditError
 from tests.audit.records import DECISION, OUTCOME, RECORDS, TIME, decision, keep, write_log
 
@@ -186,6 +188,7 @@ def test_a_file_deleted_or_changed_meanwhile_is_an_error(tmp_path: Path) -> None
     os.truncate(path, path.stat().st_size - 1)
     keep(sink, OUTCOME)
     aside = path.rename(tmp_path / "elsewhere.jsonl")
+    time.sleep(LOOK_S)
     with pytest.raises(AuditError, match="was moved or deleted"):
         keep(sink, OUTCOME)
     aside.rename(path)

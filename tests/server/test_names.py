@@ -25,8 +25,8 @@ def test_a_name_means_what_was_sent_last_and_in_the_end_what_was_carried_out(
         assert names.get(name) == value
     expected: dict[str, int] = {}
     gone = []
-    for (name, value, done), answered in zip(sent, answers, strict=True):
-        answered(done)
+    for (name, value, done), change in zip(sent, answers, strict=True):
+        change.answered(done)
         if done:
             if name in expected:
                 gone.append(expected.pop(name))
