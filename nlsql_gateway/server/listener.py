@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 import uuid
 from collections.abc import Callable
@@ -123,6 +124,7 @@ class Gateway:
                 raise ConfigError(f"listen: {listen.host} port {port}: {error.strerror}") from error
             port = server.sockets[0].getsockname()[1]
             self._log.info("ready", host=listen.host, port=port)
+            gc.freeze()  # what is there now stays: the collector need not walk it each time
             ready(listen.host, port)
             await self._stopping.wait()
             server.close()
