@@ -116,6 +116,14 @@ SETTINGS: Mapping[str, SettingRule] = {
     "xmloption": ANY,
 }
 
+GUARDED = frozenset(
+    """default_transaction_read_only is_superuser role row_security search_path session_authorization
+    session_preload_libraries local_preload_libraries session_replication_role standard_conforming_strings
+    client_encoding transaction_read_only""".split()  # noqa: SIM905 - a table to be read
+)
+"""What ends a login when a startup parameter or ``options`` may not set it. What else may not be set is ignored there.
+A client that did not get one of these would be mistaken about what its statements mean or may do."""
+
 READABLE = frozenset(
     """integer_datetimes is_superuser in_hot_standby lc_collate lc_ctype lc_messages max_connections
     max_identifier_length max_index_keys max_prepared_transactions scram_iterations search_path server_encoding

@@ -7,7 +7,7 @@ import gc
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -206,11 +206,11 @@ class Gateway:
             raise AuthenticationError("canceling authentication due to timeout", sqlstate="57014") from error
 
     async def _open(self, login: Login, log: structlog.stdlib.BoundLogger) -> UpstreamConnection:
-        wanted, refused = startup_settings(login.parameters, self._policy())
-        if refused:
-            raise AuthenticationError(
-                f"parameter {', '.join(sorted(refused))} may not be set at connection start", sqlstate="42501"
-            )
+        settings = startup_settings(login.parameters, self._policy())
+        if settings.refused:
+            names = ", ".join(sorted(settings.refused))
+            raise AuthenticationError(f"parameter {names} may not be set at connection start", sqlstate="42501")
+        wanted = settings.sent
         if wanted.get("client_encoding", "SQL_ASCII").upper() == "SQL_ASCII":
             wanted["client_encoding"] = PINNED["client_encoding"]  # a database of another encoding has another default
         try:
@@ -228,6 +228,10 @@ class Gateway:
         except ProtocolError:
             upstream.pipe.abort()
             raise
+        if settings.ignored:
+            names = ", ".join(sorted(set(settings.ignored)))
+            warning = fault("WARNING", "01000", f"parameter {names} may not be set here and was ignored")
+            upstream = replace(upstream, notices=(*upstream.notices, warning.encode(b"N")))
         return upstream
 
     async def _join(

@@ -19,7 +19,7 @@ from nlsql_gateway.admission import Admitted, Client, Notice, Outcome, Refused
 from nlsql_gateway.config import Auth, Listen, Settings, Upstream
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.errors import AuditError, GatewayError
-from nlsql_gateway.policy import load
+from nlsql_gateway.policy import Policy, load
 from nlsql_gateway.server.listener import Gateway
 from nlsql_gateway.sql import Batch, Statement, classify
 from nlsql_gateway.wire.scram import Verifier
@@ -151,6 +151,7 @@ class Server:
         *,
         trust: bool = False,
         auth: dict[str, object] | None = None,
+        policy: Policy = POLICY,
         upstream: dict[str, object] | None = None,
         loop: Literal["uvloop", "asyncio"] = "uvloop",
         **listen: object,
@@ -175,7 +176,7 @@ class Server:
 
         def main() -> None:
             async def serve() -> None:
-                gateway = Gateway(settings, gate, lambda: POLICY, log.logger("test"))
+                gateway = Gateway(settings, gate, lambda: policy, log.logger("test"))
 
                 def ready(host: str, port: int) -> None:
                     box.append(Served(port, gate, gateway, asyncio.get_running_loop()))

@@ -61,6 +61,7 @@ class Raw:
         self.socket: socket.socket = socket.create_connection((host, port), timeout=10)
         self.parameters: dict[str, str] = {}
         self.key = b""
+        self.notices: list[bytes] = []
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +87,11 @@ class Raw:
     ) -> Self:
         """To ReadyForQuery. Raises AssertionError with the error."""
         self.startup(user, database, **parameters)
-        exchange = exchange or ClientExchange(password, os.urandom(18))
+        return self.answer(exchange or ClientExchange(password, os.urandom(18)))
+
+    def answer(self, exchange: ClientExchange | None = None) -> Self:
+        """What is left of a login whose startup message was sent."""
+        exchange = exchange or ClientExchange("secret", os.urandom(18))
         while True:
             kind, body = self.reply()
             match kind:
@@ -101,6 +106,8 @@ class Raw:
                     self.parameters[name] = value
                 case "K":
                     self.key = body
+                case "N":
+                    self.notices.append(body)
                 case "E":
                     raise AssertionError(parse_fault(body).fields)
                 case "Z":
