@@ -50,4 +50,10 @@ SENSITIVE: Mapping[str, Mapping[str, str]] = {
 }
 """Columns of open catalogs that nobody reads, and what stands in their place."""
 
+NAMES_ONLY: Mapping[str, frozenset[str]] = {
+    "pg_stat_all_tables": frozenset({"relid", "schemaname", "relname"}),
+    "pg_stat_user_tables": frozenset({"relid", "schemaname", "relname"}),  # Metabase finds no table without it
+}
+"""Closed system relations that tools join for these columns alone; the others are NULL, until a policy opens them."""
+
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})

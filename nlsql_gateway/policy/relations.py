@@ -10,7 +10,7 @@ from nlsql_gateway.policy.case import Case, Read
 from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.names import find, is_open, split
 from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
-from nlsql_gateway.policy.sensitive import without_sensitive
+from nlsql_gateway.policy.sensitive import names_only, without_sensitive
 from nlsql_gateway.sql.survey import RelationUse, constant
 
 MAX_RELATIONS = 500
@@ -52,6 +52,9 @@ def _read(case: Case, use: RelationUse) -> Read | Deny:
     if key[0] in SYSTEM_SCHEMAS:
         if is_open(key, case.policy):
             return Read(use, key, without_sensitive(key, use, case), system=True)
+        named = names_only(key, case)
+        if named is not None:
+            return Read(use, key, named, system=True)
     else:
         found = access(case.catalog.relations[key], case.principal, case.catalog, case.policy)
         if found is not None:

@@ -10,7 +10,7 @@ from nlsql_gateway.policy.access import Access
 from nlsql_gateway.policy.case import Case
 from nlsql_gateway.policy.decision import Applied
 from nlsql_gateway.policy.names import find
-from nlsql_gateway.policy.open_catalogs import SENSITIVE
+from nlsql_gateway.policy.open_catalogs import NAMES_ONLY, SENSITIVE
 from nlsql_gateway.sql.survey import RelationUse
 
 
@@ -29,6 +29,23 @@ def without_sensitive(key: tuple[str, str], use: RelationUse, case: Case) -> Acc
             for column in relation.columns
             if column.name in hidden
         ),
+    )
+
+
+def names_only(key: tuple[str, str], case: Case) -> Access | None:
+    """Of a closed system relation that tools need, the columns that tell names. None: it is closed altogether."""
+    shown = NAMES_ONLY.get(key[1]) if key[0] == "pg_catalog" and key not in case.policy.closed_catalogs else None
+    relation = case.catalog.relations.get(key)
+    if shown is None or relation is None:
+        return None
+    return Access(
+        relation,
+        tuple(
+            (column, None if column.name in shown else f"CAST(NULL AS {column.type})") for column in relation.columns
+        ),
+        condition=None,
+        applied=(Applied("mask", f"{key[0]}.{key[1]}", "system"),),
+        limited=True,
     )
 
 
