@@ -42,7 +42,7 @@ def test_a_tool_shows_no_other_region(governed: RunningGateway, upstream: Embedd
         "SELECT c.email FROM customers c JOIN regions r USING (region_id) WHERE r.name <> 'East'", retail.DATABASE
     ).splitlines()
     results = [result for _, result in replayed(governed, "emil", file)]
-    assert any(result.status is pq.ExecStatus.TUPLES_OK for result in results)
+    assert any(result.status == pq.ExecStatus.TUPLES_OK for result in results)
     shown = b"\n".join(value for result in results for value in values(result) if value is not None)
     assert [email for email in elsewhere if email.encode() in shown] == []
 
