@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
+from tests.server.authority import Authority
 
 CI = bool(os.environ.get("CI"))  # noqa: TID251 - tests ask the environment themselves
 
@@ -37,3 +38,11 @@ def postgres() -> Iterator[EmbeddedPostgres]:
             yield server
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Whose certificates clients and the gateway take for good where a test says so."""
+    folder = tmp_path / "authority"
+    folder.mkdir()
+    return Authority(folder)

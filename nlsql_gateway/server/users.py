@@ -6,7 +6,7 @@ Blank lines and lines that begin with ``;`` or ``#`` are comments. The verifier 
 
 A name that is not in the file must look like one that is: whoever asks twice for it, also after a restart or at another
 process, must get the same salt, or the change gives it away. So that salt comes from the name and a secret that stays:
-``; decoy <64 hexadecimal digits>``, a comment to other readers, which ``add`` writes when it makes the file, as
+``; decoy <64 hexadecimal digits>``, a comment to other readers, which ``add`` writes into a file that has none, as
 PostgreSQL's initdb writes its mock_authentication_nonce. A file without that line gets the secret from all of its
 server keys. Nobody who may log in knows more than one of those, so nobody can compute it; but it changes whenever the
 users change, and a salt that changes while the others stay says that nobody has the name. So the line is better.
@@ -102,7 +102,7 @@ def add(path: Path, name: str, password: str) -> None:
 
 
 def _write(path: Path, name: str, entry: str) -> None:
-    lines = _lines(path) if path.exists() else [f"; decoy {secrets.token_hex(32)}"]
+    lines = _lines(path) if path.exists() else []
     kept: list[str] = []
     written = False
     for number, line in enumerate(lines, 1):
@@ -114,6 +114,8 @@ def _write(path: Path, name: str, entry: str) -> None:
             kept.append(line)
     if not written:
         kept.append(entry)
+    if not any(map(_DECOY.fullmatch, lines)):
+        kept.insert(0, f"; decoy {secrets.token_hex(32)}")
     _replace(path, "".join(f"{line}\n" for line in kept))
 
 

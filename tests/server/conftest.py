@@ -23,7 +23,6 @@ from nlsql_gateway.policy import Policy, load
 from nlsql_gateway.server.listener import Gateway
 from nlsql_gateway.sql import Batch, Statement, classify
 from nlsql_gateway.wire.scram import Verifier
-from tests.server.authority import Authority
 
 POLICY = load("version: 1\nname: open\npass_through: true\n", "open.yaml")
 
@@ -212,11 +211,3 @@ def server(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def served(server: Server) -> Served:
     return server.start()
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """Whose certificates clients and the gateway take for good where a test says so."""
-    folder = tmp_path / "authority"
-    folder.mkdir()
-    return Authority(folder)

@@ -221,9 +221,9 @@ def test_the_name_that_a_client_asks_for_changes_nothing(server: Server, authori
 # Reload
 
 
-def exchanged(authority: Authority, current: Tls) -> None:
+def exchanged(authority: Authority, current: Path) -> None:
     """Put a new certificate in the place of the current one."""
-    shutil.copy(authority.server().certificate, current.certificate)
+    shutil.copy(authority.server().certificate, current)
 
 
 def test_a_reload_exchanges_certificates_and_drops_nobody(server: Server, authority: Authority) -> None:
@@ -232,13 +232,13 @@ def test_a_reload_exchanges_certificates_and_drops_nobody(server: Server, author
     served = server.start(tls=tls)
     seen = []
     with verified(served, authority, channel_binding="require") as early, Raw("127.0.0.1", served.port) as waiting:
-        seen.append(certificate_of(served, authority))
+        seen.append(certificate_of(served.port, authority))
         waiting.send(SSL)
         assert waiting.exactly(1) == b"S"
-        exchanged(authority, tls)
+        exchanged(authority, tls.certificate)
         served.call(served.gateway.reload)
         with verified(served, authority, channel_binding="require") as late:
-            seen.append(certificate_of(served, authority))
+            seen.append(certificate_of(served.port, authority))
             assert late.execute("SELECT 1").fetchone() == early.execute("SELECT 1").fetchone() == (1,)
         waiting.socket = trusting(authority).wrap_socket(waiting.socket, server_hostname="localhost")
         waiting.login()
@@ -250,14 +250,14 @@ def test_a_reload_exchanges_certificates_and_drops_nobody(server: Server, author
 def test_a_reload_that_fails_leaves_what_was_there(server: Server, authority: Authority) -> None:
     tls = authority.server()
     served = server.start(tls=tls)
-    before = certificate_of(served, authority)
+    before = certificate_of(served.port, authority)
     tls.certificate.write_text("broken")
     served.call(served.gateway.reload)
-    assert certificate_of(served, authority) == before
+    assert certificate_of(served.port, authority) == before
     server.users.write_text("broken")
-    exchanged(authority, tls)
+    exchanged(authority, tls.certificate)
     served.call(served.gateway.reload)
-    assert certificate_of(served, authority) == before
+    assert certificate_of(served.port, authority) == before
     with verified(served, authority) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
@@ -273,9 +273,9 @@ def test_a_reload_reads_the_users_too(server: Server) -> None:
             assert late.execute("SELECT 1").fetchone() == early.execute("SELECT 1").fetchone() == (1,)
 
 
-def certificate_of(served: Served, authority: Authority) -> bytes | None:
+def certificate_of(port: int, authority: Authority) -> bytes | None:
     with (
-        socket.create_connection(("127.0.0.1", served.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
         trusting(authority, "postgresql").wrap_socket(plain, server_hostname="localhost") as client,
     ):
         return client.getpeercert(binary_form=True)

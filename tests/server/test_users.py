@@ -42,7 +42,8 @@ def test_add_replaces_a_name_and_keeps_the_rest(tmp_path: Path) -> None:
     path.write_text(f'# people\n"ada" "{VERIFIER}"\n\n; others\n"grace" "{VERIFIER}"\n')
     path.chmod(0o644)
     add(path, "ada", "new")
-    lines = path.read_text().splitlines()
+    decoy, *lines = path.read_text().splitlines()
+    assert decoy.startswith("; decoy ")
     assert [lines[0], *lines[2:]] == ["# people", "", "; others", f'"grace" "{VERIFIER}"']
     assert knows(load(path).verifiers["ada"], "new")
     assert path.stat().st_mode & 0o777 == 0o600
