@@ -4,16 +4,24 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test suites check lint types imports bench format clean
+.PHONY: help install demo test test-pure suites check lint types imports bench format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/.installed ## the virtual environment and the packages
+install: $(VENV)/.compiled ## the virtual environment and the packages; the hot path is compiled (NLSQL_PURE=1: it is not)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[embedded,dev]'
+	NLSQL_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[embedded,dev]'
+	@touch $@
+
+# A superset of what setup.py compiles: an edit there must never leave an older compiled module in its place.
+HOT := $(foreach room,admission audit server sql wire,$(wildcard nlsql_gateway/$(room)/*.py))
+
+$(VENV)/.compiled: $(VENV)/.installed setup.py $(HOT)
+	@find . -name '*.so' -not -path './$(VENV)/*' -delete
+	$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 
 demo: install ## PostgreSQL, Triton, the model and the gateway, and a tour (ONCE=1: exit after the tour)
@@ -22,6 +30,10 @@ demo: install ## PostgreSQL, Triton, the model and the gateway, and a tour (ONCE
 test: install ## all tests; fetches the model the first time
 	$(BIN)/nlsql-gateway model pull
 	$(BIN)/python -m pytest
+
+test-pure: install ## the rooms that are compiled, tested as plain Python
+	@find . -name '*.so' -not -path './$(VENV)/*' -delete; rm -f $(VENV)/.compiled
+	$(BIN)/python -m pytest tests/wire tests/audit tests/admission tests/server
 
 suites: install ## other projects' own tests, through the gateway
 	$(BIN)/python -m tests.drivers.regress

@@ -9,7 +9,10 @@ from pathlib import Path
 from setuptools import setup
 
 COMPILED = [
-    *(f"nlsql_gateway/wire/{name}.py" for name in ("downstream", "framing", "messages", "replies", "states", "upstream")),
+    *(
+        f"nlsql_gateway/wire/{name}.py"
+        for name in ("downstream", "framing", "messages", "replies", "states", "upstream")
+    ),
     *(f"nlsql_gateway/audit/{name}.py" for name in ("head", "record", "sink")),
     *(f"nlsql_gateway/admission/{name}.py" for name in ("gate", "values")),
     *(

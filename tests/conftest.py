@@ -16,6 +16,15 @@ from tests.server.authority import Authority
 CI = bool(os.environ.get("CI"))  # noqa: TID251 - tests ask the environment themselves
 
 
+def pytest_configure() -> None:
+    """A compiled module hides the source that it was made from: it must not be older than that."""
+    root = Path(__file__).parents[1] / "nlsql_gateway"
+    for compiled in root.rglob("*.so"):
+        source = compiled.with_name(f"{compiled.name.partition('.')[0]}.py")
+        if source.stat().st_mtime > compiled.stat().st_mtime:
+            pytest.exit(f"{source} is newer than its compiled module: run `make install`", returncode=4)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skipped test is a failed one: what it needs must be there."""

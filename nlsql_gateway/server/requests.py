@@ -332,6 +332,8 @@ def _error(refused: Refused) -> bytes:
 
 
 def _notices(admitted: Admitted) -> bytes:
+    if not admitted.notices:
+        return b""
     return b"".join(
-        fault("NOTICE", "00000", notice.message, detail=notice.detail).encode(b"N") for notice in admitted.notices
+        [fault("NOTICE", "00000", notice.message, detail=notice.detail).encode(b"N") for notice in admitted.notices]
     )

@@ -113,7 +113,7 @@ def text_error(words: str) -> bytes:
 
 def negotiate_version(minor: int, options: Sequence[str]) -> bytes:
     """NegotiateProtocolVersion: the newest minor version that we speak, and every option that we do not know."""
-    names = b"".join(name.encode() + b"\0" for name in options)
+    names = b"".join([name.encode() + b"\0" for name in options])
     return message(b"v", INT32.pack(PROTOCOL_3_0 + minor) + INT32.pack(len(options)) + names)
 
 

@@ -17,7 +17,7 @@ def ssl_request() -> bytes:
 
 def startup(parameters: Mapping[str, str]) -> bytes:
     """The StartupMessage of protocol 3.0."""
-    words = b"".join(f"{name}\0{value}\0".encode() for name, value in parameters.items())
+    words = b"".join([f"{name}\0{value}\0".encode() for name, value in parameters.items()])
     return _packet(INT32.pack(PROTOCOL_3_0) + words + b"\0")
 
 
