@@ -13,7 +13,8 @@ install: $(VENV)/.compiled ## the virtual environment and the packages; the hot 
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	NLSQL_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[embedded,dev]'
+	NLSQL_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --config-settings editable_mode=compat --editable '.[embedded,dev]'
 	@touch $@
 
 # A superset of what setup.py compiles: an edit there must never leave an older compiled module in its place.
@@ -21,7 +22,8 @@ HOT := $(foreach room,admission audit server sql wire,$(wildcard nlsql_gateway/$
 
 $(VENV)/.compiled: $(VENV)/.installed setup.py $(HOT)
 	@find . -name '*.so' -not -path './$(VENV)/*' -delete
-	$(BIN)/python setup.py --quiet build_ext --inplace
+	@echo "compiling the hot path, about half a minute"
+	@$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 
 demo: install ## PostgreSQL, Triton, the model and the gateway, and a tour (ONCE=1: exit after the tour)

@@ -4,7 +4,6 @@ What the package is stands in pyproject.toml. ``NLSQL_PURE=1`` leaves everything
 """
 
 import os
-from pathlib import Path
 
 from setuptools import setup
 
@@ -28,7 +27,7 @@ else:
     from mypyc.build import mypycify
 
     # What the packages are is not known where a wheel is built: their types are not needed for these modules.
-    types = ["--ignore-missing-imports", "--follow-imports=silent", "--config-file="]
+    types = ["--ignore-missing-imports", "--follow-imports=silent"]
     extensions = mypycify([*types, *COMPILED], opt_level="2", debug_level="0")
     for extension in extensions:
         extension.optional = True  # no compiler: a warning, and Python as it is
