@@ -59,6 +59,9 @@ async def scram(pipe: Pipe, user: str, known: Users, end_point: bytes | None) ->
     offered = b"".join(mechanism.encode() + b"\0" for mechanism in exchange.mechanisms)
     pipe.write(downstream.authentication(10, offered + b"\0"))
     mechanism, initial = downstream.parse_sasl_initial(await _password_message(pipe))
+    if initial is None:
+        pipe.write(downstream.authentication(11))
+        initial = await _password_message(pipe)
     pipe.write(downstream.authentication(11, exchange.first(initial, mechanism)))
     try:
         last = exchange.final(await _password_message(pipe))

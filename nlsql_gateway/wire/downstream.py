@@ -95,12 +95,15 @@ def authentication(code: int, data: bytes = b"") -> bytes:
     return message(b"R", INT32.pack(code) + data)
 
 
-def parse_sasl_initial(body: bytes) -> tuple[str, bytes]:
+def parse_sasl_initial(body: bytes) -> tuple[str, bytes | None]:
+    """The mechanism, and the client's first message; None: it waits for an empty challenge before it sends that."""
     mechanism, position = string(body, 0)
     if len(body) < position + 4:
         raise ProtocolError("malformed SASLInitialResponse message")
     size = INT32.unpack_from(body, position)[0]
     data = body[position + 4 :]
+    if size == -1 and not data:
+        return mechanism, None
     if size != len(data):
         raise ProtocolError("malformed SASLInitialResponse message")
     return mechanism, data

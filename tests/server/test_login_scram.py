@@ -12,9 +12,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.server.tls import end_point, server_tls
 from nlsql_gateway.wire import upstream
-from nlsql_gateway.wire.messages import message
+from nlsql_gateway.wire.messages import message, parse_fault
 from nlsql_gateway.wire.scram import ClientExchange, Verifier
 from tests.server.authority import Authority, Hash
 from tests.server.conftest import Served, Server
@@ -129,28 +130,80 @@ def test_a_binding_to_another_channel_is_refused(server: Server, authority: Auth
 # Malformed answers
 
 
+def sasl(data: bytes, mechanism: str = "SCRAM-SHA-256") -> bytes:
+    return upstream.sasl_initial(mechanism, data)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        message(b"p", b"SCRAM-SHA-256-PLUS\0" + struct.pack("!i", 0)),
-        message(b"p", b"MD5\0" + struct.pack("!i", 0)),
-        message(b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", 99) + b"short"),
-        message(b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", -2)),
-        message(b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", 2**31 - 1)),
-        message(b"p", b"SCRAM-SHA-256\0"),
+        sasl(b"", "MD5"),
+        sasl(b"n,,n=,r=abc", "SCRAM-SHA-256-PLUS"),
+        message(b"p", PLAIN + struct.pack("!i", 99) + b"short"),
+        message(b"p", PLAIN + struct.pack("!i", -2)),
+        message(b"p", PLAIN + struct.pack("!i", -1)),
+        message(b"p", PLAIN + struct.pack("!i", 2**31 - 1)),
+        message(b"p", PLAIN),
         message(b"p", b""),
         message(b"p", b"secret\0"),
-        message(b"p", b"x" * 5000),
         message(b"Q", b"SELECT 1\0"),
+        *map(
+            sasl,
+            (
+                b"", b"n,,", b"not SCRAM", b"x,,n=,r=abc", b"n,,n=,r=abc", b"y,,n=,r=abc", b"n,,n=*,r=abc,x=1",
+                b"p=tls-unique,,n=,r=abc", b"p=tls-server-end-point,,n=,r=abc", b"n,a=x,n=,r=abc", b"n,,m=x,n=,r=abc",
+                b"n,,r=abc,n=", b"n,,n=,r=a b", b"n,,n=,r=a\0b", b"n,,n=,r=" + b"a" * 900,
+            ),
+        ),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_sasl_answer_is_taken_or_refused_as_by_postgresql_18(
+    served: Served, postgres: EmbeddedPostgres, answer: bytes
+) -> None:
+    """Checklist: SCRAM-SHA-256 server side: a challenge, or FATAL with PostgreSQL's own SQLSTATE."""
+
+    def said(host: str, port: int) -> tuple[str | None, ...]:
+        with Raw(host, port) as client:
+            client.startup()
+            assert client.reply()[0] == "R"
+            client.send(answer)
+            kind, body = client.reply()
+            if kind == "R":
+                return kind, body[:4].hex()
+            assert client.is_closed()
+            fields = parse_fault(body).fields
+            return kind, fields.get("S"), fields.get("V"), fields.get("C")
+
+    assert said("127.0.0.1", served.port) == said(postgres.host, postgres.port)
+
+
+def test_a_client_may_send_its_first_message_after_an_empty_challenge(served: Served) -> None:
+    """Manual, "SASLInitialResponse": -1 if there is no Initial Response."""
+    exchange = ClientExchange("secret", b"0" * 18)
+    with Raw("127.0.0.1", served.port) as client:
+        client.startup()
+        assert client.reply()[0] == "R"
+        client.send(message(b"p", PLAIN + struct.pack("!i", -1)))
+        assert client.reply() == ("R", struct.pack("!i", 11))
+        client.send(upstream.sasl(exchange.first()))
+        client.send(upstream.sasl(exchange.challenge(client.reply()[1][4:])))
+        assert [body[:4] for kind, body in client.until("Z") if kind == "R"] == [b"\0\0\0\x0c", b"\0\0\0\0"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        message(b"p", b"x" * 5000),
         b"p" + struct.pack("!i", 2**31 - 1),
         b"p" + struct.pack("!i", -1),
         b"p" + struct.pack("!i", 3),
-        upstream.sasl_initial("SCRAM-SHA-256", b"not SCRAM"),
-        upstream.sasl_initial("SCRAM-SHA-256", b"p=tls-unique,,n=,r=abc"),
+        sasl(b"n,,n=,r="),
+        sasl(b"n,,n=\xff,r=abc"),
     ],
 )
-def test_malformed_answers_end_the_login(served: Served, answer: bytes) -> None:
-    """Checklist: bound SASL lengths (CVE-2026-6664/6665)."""
+def test_what_is_too_long_or_no_text_ends_the_login(served: Served, answer: bytes) -> None:
+    """Checklist: bound SASL lengths (CVE-2026-6664/6665): refused by its length, before the rest is awaited."""
     with Raw("127.0.0.1", served.port) as client:
         client.startup()
         assert client.reply()[0] == "R"
