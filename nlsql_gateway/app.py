@@ -1,4 +1,4 @@
-"""The composition root: the only place where parts are chosen and joined. One function for each command of the CLI.
+"""One function for each command of the CLI. With ``serving.py`` the composition root: parts are joined nowhere else.
 
 What only the embedded default needs (psutil, rich, the wheels) is imported where it is used, so that a gateway starts
 without it.
@@ -8,35 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import uvloop
 
-from nlsql_gateway import audit, log
-from nlsql_gateway.admission import Admission, Client
-from nlsql_gateway.ask import Asker, Generator
-from nlsql_gateway.ask.openai import OpenAIGenerator
-from nlsql_gateway.ask.triton import TritonGenerator
-from nlsql_gateway.audit import FileSink, Record, Sink
+from nlsql_gateway import audit, log, serving
+from nlsql_gateway.admission import Client
+from nlsql_gateway.audit import Record
 from nlsql_gateway.config import Settings, client_password, load
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
 from nlsql_gateway.policy import Policy, unmatched
-from nlsql_gateway.policy import load as load_policy
 from nlsql_gateway.server import users
 from nlsql_gateway.server.client import Reply
 from nlsql_gateway.server.client import run as run_statement
-from nlsql_gateway.server.listener import Gateway
 from nlsql_gateway.server.postgres import Databases, probe
 from nlsql_gateway.server.tls import certificate, server_tls
+from nlsql_gateway.serving import admission, generator_of, policy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +55,17 @@ class _Unrecorded:
 
 
 def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
-    """Serve until SIGTERM or SIGINT; then stop accepting, let what runs finish, and return. Raises ConfigError.
-
-    SIGHUP reads the certificates and the users file again.
-    """
-    settings = load(config)
-    log.configure(settings.log.level, settings.log.format)
-    policy = _policy(settings)
-
-    async def main() -> None:
-        sink = FileSink(settings.audit.path, durability=settings.audit.durability)
-        try:
-            async with _admission(settings, policy, sink) as admission:
-                gateway = Gateway(settings, admission, lambda: policy, log.logger("nlsql_gateway.server"))
-                loop = asyncio.get_running_loop()
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    loop.add_signal_handler(number, gateway.stop)
-                loop.add_signal_handler(signal.SIGHUP, gateway.reload)
-                await gateway.serve(ready=ready)
-        finally:
-            sink.close()
-
-    uvloop.run(main())
+    """Serve until SIGTERM or SIGINT; ``ready`` gets the host and the port. Raises ConfigError."""
+    serving.serve(config, ready=ready)
 
 
 async def explain(config: Path, text: str, *, user: str, database: str) -> dict[str, Any]:
     """What would become of ``text`` if ``user`` sent it: the keys of the contract, ready for JSON."""
     settings = load(config)
-    policy = _policy(settings)
+    policy = policy_of(settings)
     client = Client(policy.principal(user), database, "nlsql-gateway explain", "", "", "command")
-    async with _admission(settings, policy, _Unrecorded()) as admission:
-        judgement = await admission.judge(text, client)
+    async with admission(settings, policy, _Unrecorded()) as gate:
+        judgement = await gate.judge(text, client)
     return {
         "verdict": judgement.verdict,
         "reason": judgement.reason,
@@ -155,7 +126,7 @@ async def check(config: Path, database: str) -> list[Finding]:
             lines = [error.message, *([error.detail] if error.detail else [])]
             findings.append(Finding(name, False, ": ".join(lines), error.hint))
 
-    await part("policy", lambda: _described(_policy(settings)))
+    await part("policy", lambda: _described(policy_of(settings)))
     await part("users", lambda: _users(settings))
     await part("certificate", lambda: _certificate(settings))
     await part("audit", lambda: _audit_writable(settings))
@@ -166,74 +137,40 @@ async def check(config: Path, database: str) -> list[Finding]:
 
 
 def audit_verify(path: Path) -> tuple[bool, str]:
-    """Whether the log is whole, and one line that says so or names the first bad record. Raises AuditError."""
-    match audit.verify(path):
-        case audit.Whole() as whole:
-            return True, f"whole: {whole.records} records, last hash {whole.head}"
-        case audit.Broken() as broken:
-            return False, f"broken: {broken}"
+    """Whether the log is whole, and a line that says so or names the first bad record; several when there are chains.
+
+    Raises AuditError.
+    """
+    results = audit.verify_all(path)
+    several = len(results) > 1
+    lines = []
+    for chain, result in results.items():
+        name = f"{chain.name}: " if several else ""
+        match result:
+            case audit.Whole():
+                lines.append(f"whole: {name}{result.records} records, last hash {result.head}")
+            case audit.Broken():
+                lines.append(f"broken: {name}{result}")
+    found = [result for result in results.values() if isinstance(result, audit.Whole)]
+    whole = len(found) == len(results)
+    if several:
+        records = sum(result.records for result in found)
+        broken = len(results) - len(found)
+        lines.append(
+            f"whole: {len(found)} chains, {records} records" if whole else f"broken: {broken} of {len(results)}"
+        )
+    return whole, "\n".join(lines)
 
 
 def audit_tail(path: Path, count: int, *, follow: bool) -> Iterator[str]:
     """The last ``count`` records as readable lines; with ``follow`` those that come, for ever. Raises AuditError."""
-    offset = path.stat().st_size if path.exists() else 0
-    for record in audit.last(path, count):
-        yield audit.readable(record)
+    tail = audit.Tail(path)
+    yield from map(audit.readable, tail.last(count))
     while follow:
-        records, offset = audit.read_from(path, offset)
-        for record in records:
-            yield audit.readable(record)
+        records = tail.new()
+        yield from map(audit.readable, records)
         if not records:
             time.sleep(0.2)
-
-
-def _policy(settings: Settings) -> Policy:
-    try:
-        text = settings.policy.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"policy: {settings.policy}: {getattr(error, 'strerror', None) or error}") from error
-    return load_policy(text, str(settings.policy))
-
-
-def _generator(settings: Settings) -> Generator | None:
-    match settings.ask.backend:
-        case "none":
-            return None
-        case "triton":
-            return TritonGenerator(settings.ask.url, settings.ask.model)
-        case "openai":
-            return OpenAIGenerator(settings.ask.url, settings.ask.model, api_key=settings.ask.api_key())
-
-
-@asynccontextmanager
-async def _admission(settings: Settings, policy: Policy, sink: Sink) -> AsyncIterator[Admission]:
-    """The gate with its parts, which are closed at the end."""
-    databases = Databases(settings.upstream, settings.upstream.password(), policy.pins.get("search_path"))
-    generator = _generator(settings)
-    asker = None
-    if generator is not None:
-        asker = Asker(
-            generator,
-            prompt=settings.ask.prompt,
-            repairs=settings.ask.repairs,
-            max_tokens=settings.ask.max_tokens,
-            max_prompt_tokens=settings.ask.max_prompt_tokens,
-        )
-    try:
-        yield Admission(
-            policy=lambda: policy,
-            database=databases.get,
-            sink=sink,
-            asker=asker,
-            deadline=settings.ask.deadline,
-            clock=time.time_ns,
-            monotonic=time.monotonic,
-            new_id=map(f"{secrets.token_hex(8)}{{:016x}}".format, count(1)).__next__,
-        )
-    finally:
-        await databases.aclose()
-        if generator is not None:
-            await generator.aclose()
 
 
 def _described(policy: Policy) -> str:
@@ -272,7 +209,7 @@ def _audit_writable(settings: Settings) -> str:
 
 async def _rules(settings: Settings, database: str) -> str:
     """Which rules of the policy fit nothing in this database: to look at, no fault, since it may have several."""
-    policy = _policy(settings)
+    policy = policy_of(settings)
     databases = Databases(settings.upstream, settings.upstream.password(), policy.pins.get("search_path"))
     try:
         faults = unmatched(policy, await databases.get(database).refresh())
@@ -294,7 +231,7 @@ async def _upstream(settings: Settings, database: str) -> str:
 
 
 async def _model(settings: Settings) -> str:
-    generator = _generator(settings)
+    generator = generator_of(settings)
     if generator is None:
         return "none: questions are refused with NL002"
     try:

@@ -84,8 +84,10 @@ class Listen(_Section):
     port: int = Field(default=6432, ge=0, le=65535)
     "0: any free port; the ready line says which."
     tls: Tls | None = None
+    workers: Annotated[int, Field(ge=1, le=128)] | Literal["auto"] = 1
+    "Processes that serve, each with an audit chain of its own; auto: one for each CPU."
     max_clients: int = Field(default=1000, gt=0)
-    "One more is refused with 53300."
+    "One more is refused with 53300; of all workers together."
     login_timeout: Seconds = 30.0
     "From accept to the end of login."
     idle_timeout: Seconds | None = None
@@ -95,6 +97,10 @@ class Listen(_Section):
     shutdown_grace: Seconds = 30.0
     "After SIGTERM, what runs has this long to end."
     cancel: Cancel = Cancel()
+
+    def worker_count(self) -> int:
+        """``workers``, auto worked out."""
+        return min(len(os.sched_getaffinity(0)), 128) if self.workers == "auto" else self.workers
 
 
 class Upstream(_Section):

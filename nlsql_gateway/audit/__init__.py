@@ -2,9 +2,11 @@
 
 A *record* is one line (``record.py``): a decision on a text, an execution of a prepared statement, an outcome of a run.
 A *sink* keeps records (``sink.py``); ``FileSink`` chains them by their hashes in a file, and its *head* (``head.py``)
-knows where the chain ends. ``verify`` finds the first bad record; ``reading.py`` shows records to people.
+knows where the chain ends. One audit path may have several such *chains*, one for each worker (``chains.py``).
+``verify`` finds the first bad record; ``reading.py`` shows records to people.
 """
 
+from nlsql_gateway.audit.chains import Held, Tail, chain_path, chains, verify_all
 from nlsql_gateway.audit.reading import last, read_from, readable
 from nlsql_gateway.audit.record import (
     DecisionRecord,
@@ -23,15 +25,20 @@ __all__ = [
     "DecisionRecord",
     "ExecutionRecord",
     "FileSink",
+    "Held",
     "Origin",
     "OutcomeRecord",
     "Record",
     "RepairedRecord",
     "Ruling",
     "Sink",
+    "Tail",
     "Whole",
+    "chain_path",
+    "chains",
     "last",
     "read_from",
     "readable",
     "verify",
+    "verify_all",
 ]

@@ -1,0 +1,209 @@
+"""Serving: where the parts of a gateway are chosen and joined, for one process or for several.
+
+``app.py`` has the commands; what ``serve`` and they have in common is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import secrets
+import shutil
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from nlsql_gateway import audit, log
+from nlsql_gateway.admission import Admission
+from nlsql_gateway.ask import Asker, Generator
+from nlsql_gateway.ask.openai import OpenAIGenerator
+from nlsql_gateway.ask.triton import TritonGenerator
+from nlsql_gateway.audit import FileSink, Sink
+from nlsql_gateway.config import Settings, load
+from nlsql_gateway.errors import ConfigError
+from nlsql_gateway.policy import Policy
+from nlsql_gateway.policy import load as load_policy
+from nlsql_gateway.server import headcount
+from nlsql_gateway.server.authenticate import Authentication
+from nlsql_gateway.server.listener import Gateway, Share
+from nlsql_gateway.server.postgres import Databases
+from nlsql_gateway.server.tls import server_tls
+from nlsql_gateway.server.workers import Workers, obey, private_folder, reserved_port, take_job
+
+
+def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
+    """Serve until SIGTERM or SIGINT; then stop accepting, let what runs finish, and return. Raises ConfigError.
+
+    SIGHUP reads the certificates and the users file again. With ``listen.workers`` this process only keeps the workers.
+    """
+    settings = load(config)
+    log.configure(settings.log.level, settings.log.format)
+    policy = policy_text(settings)
+    load_policy(policy, str(settings.policy))
+    workers = settings.listen.worker_count()
+    with audit.Held(settings.audit.path, workers):
+        if workers > 1:
+            _supervise(_Job(settings, policy), workers, ready)
+            return
+
+        def signals(gateway: Gateway) -> None:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, gateway.stop)
+            loop.add_signal_handler(signal.SIGHUP, gateway.reload)
+
+        _serve(_Job(settings, policy), settings.audit.path, signals, ready)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a worker is told: all read once, so that one that is started again serves by what the others do."""
+
+    settings: Settings
+    policy: str
+    "The policy file's text."
+    share: Share | None = None
+
+
+def work(*, ready: Callable[[str, int], None]) -> None:
+    """One worker of several, as ``_supervise`` wants it on standard input. Raises GatewayError."""
+    job: _Job = pickle.loads(take_job(sys.stdin.fileno()))  # noqa: S301 - from our own parent
+    share = job.share
+    assert share is not None
+    log.configure(job.settings.log.level, job.settings.log.format)
+    structlog.contextvars.bind_contextvars(worker=share.worker + 1)
+    orphaned = stopping = False
+
+    def commands(gateway: Gateway) -> None:
+        def stop() -> None:
+            nonlocal stopping
+            if not stopping:  # SIGTERM may have come from outside already, to all processes together
+                stopping = True
+                gateway.stop()
+
+        def abort() -> None:
+            stop()
+            gateway.stop()
+
+        def orphan() -> None:
+            nonlocal orphaned
+            orphaned = True
+            abort()
+
+        obey(sys.stdin.fileno(), stop=stop, abort=abort, reload=gateway.reload, orphan=orphan)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(signal.SIGHUP, gateway.reload)
+
+    try:
+        _serve(job, audit.chain_path(job.settings.audit.path, share.worker + 1), commands, ready)
+    finally:
+        if orphaned:
+            shutil.rmtree(share.folder, ignore_errors=True)
+
+
+def _supervise(job: _Job, workers: int, ready: Callable[[str, int], None]) -> None:
+    """Keep the workers. What is wrong in the files is said here, once."""
+    listen = job.settings.listen
+    job.settings.upstream.password()
+    Authentication(job.settings.auth)
+    server_tls(listen.tls)
+
+    async def main(port: int, folder: Path) -> None:
+        shares = [Share(number, workers, port, folder) for number in range(workers)]
+        headcount.make(shares[0].headcount, workers)
+        supervisor = Workers(
+            [sys.executable, "-P", "-m", "nlsql_gateway.worker"],
+            [pickle.dumps(replace(job, share=share)) for share in shares],
+            grace=listen.shutdown_grace,
+            died=lambda number: headcount.strike(shares[number].headcount, number),
+            log=log.logger("nlsql_gateway.server"),
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, supervisor.stop)
+        loop.add_signal_handler(signal.SIGHUP, supervisor.reload)
+        await supervisor.run(lambda: ready(listen.host, port))
+
+    with reserved_port(listen.host, listen.port) as port, private_folder() as folder:
+        asyncio.run(main(port, folder))
+
+
+def _serve(job: _Job, log_path: Path, signals: Callable[[Gateway], None], ready: Callable[[str, int], None]) -> None:
+    """Serve from this process; ``signals`` arranges what stops the gateway, in its event loop."""
+    settings = job.settings
+    policy = load_policy(job.policy, str(settings.policy))
+
+    async def main() -> None:
+        sink = FileSink(log_path, durability=settings.audit.durability)
+        try:
+            async with admission(settings, policy, sink) as gate:
+                logger = log.logger("nlsql_gateway.server")
+                gateway = Gateway(settings, gate, lambda: policy, logger, job.share)
+                signals(gateway)
+                await gateway.serve(ready=ready)
+        finally:
+            sink.close()
+
+    uvloop.run(main())
+
+
+def policy_of(settings: Settings) -> Policy:
+    return load_policy(policy_text(settings), str(settings.policy))
+
+
+def policy_text(settings: Settings) -> str:
+    try:
+        return settings.policy.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"policy: {settings.policy}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def generator_of(settings: Settings) -> Generator | None:
+    match settings.ask.backend:
+        case "none":
+            return None
+        case "triton":
+            return TritonGenerator(settings.ask.url, settings.ask.model)
+        case "openai":
+            return OpenAIGenerator(settings.ask.url, settings.ask.model, api_key=settings.ask.api_key())
+
+
+@asynccontextmanager
+async def admission(settings: Settings, policy: Policy, sink: Sink) -> AsyncIterator[Admission]:
+    """The gate with its parts, which are closed at the end."""
+    databases = Databases(settings.upstream, settings.upstream.password(), policy.pins.get("search_path"))
+    generator = generator_of(settings)
+    asker = None
+    if generator is not None:
+        asker = Asker(
+            generator,
+            prompt=settings.ask.prompt,
+            repairs=settings.ask.repairs,
+            max_tokens=settings.ask.max_tokens,
+            max_prompt_tokens=settings.ask.max_prompt_tokens,
+        )
+    try:
+        yield Admission(
+            policy=lambda: policy,
+            database=databases.get,
+            sink=sink,
+            asker=asker,
+            deadline=settings.ask.deadline,
+            clock=time.time_ns,
+            monotonic=time.monotonic,
+            new_id=map(f"{secrets.token_hex(8)}{{:016x}}".format, count(1)).__next__,
+        )
+    finally:
+        await databases.aclose()
+        if generator is not None:
+            await generator.aclose()
