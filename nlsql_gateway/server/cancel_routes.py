@@ -85,7 +85,7 @@ class CancelRoutes:
                 elif not forwarded:
                     await self._forward(place.replica, process, packet.secret)
         if known:
-            self._log.info("cancel", worker_of_session=place.worker, forwarded=forwarded)
+            self._log.info("cancel", session_worker=place.worker + 1, forwarded=forwarded)
         else:
             self._guesses.count(address, forwarded=forwarded)
 

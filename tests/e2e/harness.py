@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import yaml
 
+from nlsql_gateway.audit import chains
 from nlsql_gateway.embedded.postgres import psql_path
 
 COMMAND = Path(sys.executable).parent / "nlsql-gateway"
@@ -47,7 +48,19 @@ class RunningGateway:
         return self.folder / "audit.jsonl"
 
     def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.audit.read_text().splitlines()]
+        """Of all chains, by time."""
+        logs = [chain.read_text().splitlines() for chain in chains(self.audit) if chain.exists()]
+        return sorted((json.loads(line) for lines in logs for line in lines), key=lambda record: str(record["time"]))
+
+    def log(self) -> list[dict[str, Any]]:
+        """The events that it logged."""
+        lines = (self.folder / "gateway.log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def workers(self) -> list[int]:
+        """The worker processes."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def conninfo(self, user: str = "ada", **more: object) -> str:
         parts = {
@@ -113,7 +126,7 @@ def gateway(
         settings[name] = {**settings.get(name, {}), **section}  # type: ignore[dict-item]  # sections are mappings
     (folder / "gateway.yaml").write_text(yaml.safe_dump(settings))
     environment = {**os.environ, "UPSTREAM_PASSWORD": password, "PYTHONWARNINGS": "default"}  # noqa: TID251
-    for user, secret in PASSWORDS.items():
+    for user, secret in () if (folder / "users.txt").exists() else PASSWORDS.items():
         subprocess.run(
             [COMMAND, "user", "add", user, "--config", folder / "gateway.yaml", "--password-stdin"],
             input=secret + "\n",

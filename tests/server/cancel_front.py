@@ -1,8 +1,12 @@
-"""A TCP front that passes all bytes on at once, but keeps CancelRequests back until it is told to let them go."""
+"""A TCP front that passes all bytes on at once, but keeps CancelRequests back until it is told to let them go.
+
+With several servers behind it, it gives each connection to the next, as a load balancer does.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import struct
 import threading
@@ -13,8 +17,8 @@ from nlsql_gateway.wire.messages import CANCEL_REQUEST
 
 
 class CancelFront:
-    def __init__(self, host: str, port: int) -> None:
-        self._upstream = (host, port)
+    def __init__(self, *upstreams: tuple[str, int]) -> None:
+        self._upstreams = itertools.cycle(upstreams)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.arrived = threading.Event()
@@ -30,7 +34,7 @@ class CancelFront:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._upstream)
+                server = socket.create_connection(next(self._upstreams))
                 self._open += [client, server]
                 for pair in ((client, server), (server, client)):
                     thread = threading.Thread(target=self._copy, args=pair)
@@ -62,8 +66,8 @@ class CancelFront:
 
 
 @contextmanager
-def cancel_front(host: str, port: int) -> Iterator[CancelFront]:
-    front = CancelFront(host, port)
+def cancel_front(*upstreams: tuple[str, int]) -> Iterator[CancelFront]:
+    front = CancelFront(*upstreams)
     try:
         yield front
     finally:

@@ -41,7 +41,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def front(postgres: EmbeddedPostgres) -> Iterator[CancelFront]:
-    with cancel_front(postgres.host, postgres.port) as running:
+    with cancel_front((postgres.host, postgres.port)) as running:
         yield running
 
 
