@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-
 from nlsql_gateway import audit, log, serving
 from nlsql_gateway.admission import Client
 from nlsql_gateway.audit import Record

@@ -192,7 +192,7 @@ class Ask(_Section):
 
 class Audit(_Section):
     path: Path = Path("audit/audit.jsonl")
-    "The log, JSON Lines; made when missing, continued when there. One gateway a file."
+    "The log, JSON Lines; made when missing, continued when there; with workers `audit-1.jsonl` … One gateway a path."
     durability: Literal["written", "fsync"] = "written"
     "written: handed to the kernel before the statement goes on; fsync: on the disk."
 

@@ -35,7 +35,6 @@ from nlsql_gateway.server import headcount
 from nlsql_gateway.server.authenticate import Authentication
 from nlsql_gateway.server.listener import Gateway, Share
 from nlsql_gateway.server.postgres import Databases
-from nlsql_gateway.server.tls import server_tls
 from nlsql_gateway.server.workers import Workers, obey, private_folder, reserved_port, take_job
 
 
@@ -115,8 +114,7 @@ def _supervise(job: _Job, workers: int, ready: Callable[[str, int], None]) -> No
     """Keep the workers. What is wrong in the files is said here, once."""
     listen = job.settings.listen
     job.settings.upstream.password()
-    Authentication(job.settings.auth)
-    server_tls(listen.tls)
+    Authentication(job.settings)
 
     async def main(port: int, folder: Path) -> None:
         shares = [Share(number, workers, port, folder) for number in range(workers)]

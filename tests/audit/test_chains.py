@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from nlsql_gateway.audit import Broken, FileSink, Held, Tail, Whole, chain_path,
 from nlsql_gateway.audit.chains import list_path
 from nlsql_gateway.audit.head import head_path
 from nlsql_gateway.errors import AuditError
-from tests.audit.records import DECISION, TIME, write_log
+from tests.audit.records import DECISION, TIME, decision, write_log
 
 
 @pytest.fixture
@@ -141,7 +139,7 @@ def test_a_path_without_a_suffix(tmp_path: Path) -> None:
 def test_the_tail_of_all_is_merged_by_time(path: Path) -> None:
     def record(number: int) -> None:
         log = chain_path(path, number % 3 + 1)
-        write_log(log, replace(DECISION, id=f"d{number}", time=TIME + timedelta(seconds=number)))
+        write_log(log, decision(id=f"d{number}", time=TIME + number * 10**9))
 
     with Held(path, 3):
         for number in range(10):
