@@ -96,7 +96,7 @@ def cancels(gateway: RunningGateway) -> list[bool]:
 # Cancel
 
 
-def test_a_drivers_cancel_finds_the_worker(gateway: RunningGateway) -> None:
+def test_a_drivers_cancel_finds_the_worker(gateway: RunningGateway, retail_server: EmbeddedPostgres) -> None:
     before = len(cancels(gateway))
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(connect(gateway)) for _ in range(6)]
@@ -105,28 +105,27 @@ def test_a_drivers_cancel_finds_the_worker(gateway: RunningGateway) -> None:
         while count < 12 or len(set(cancels(gateway)[before:])) < 2:
             connection = connections[count % len(connections)]
             cancel = connection.cancel if count % 2 else connection.cancel_safe
-            process = subprocess.Popen(["sleep", "0.1"])
-            with pytest.raises(psycopg.errors.QueryCanceled):
-                cancelled_while(connection, cancel, process)
+            cancelled_while_it_runs(retail_server, connection, cancel)
             assert connection.execute("SELECT 1").fetchone() == (1,)
             count += 1
             assert count < 60
     until(lambda: len(cancels(gateway)) == before + count)
 
 
-def cancelled_while(
-    connection: psycopg.Connection[Any], cancel: Callable[[], None], process: subprocess.Popen[bytes]
+def cancelled_while_it_runs(
+    server: EmbeddedPostgres, connection: psycopg.Connection[Any], cancel: Callable[[], None]
 ) -> None:
-    """``cancel`` is called when ``process`` has ended, from another thread."""
+    mark = f"mark {time.monotonic()}"
 
-    def after() -> None:
-        process.wait()
+    def when_it_runs() -> None:
+        until(lambda: running(server, mark))
         cancel()
 
-    thread = threading.Thread(target=after)
+    thread = threading.Thread(target=when_it_runs)
     thread.start()
     try:
-        connection.execute("SELECT pg_sleep(30)")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute(f"SELECT pg_sleep(30), '{mark}'")
     finally:
         thread.join()
 
@@ -225,9 +224,7 @@ def test_a_cancel_finds_its_replica_behind_a_load_balancer(
         for _ in range(4):
             with psycopg.connect(first.conninfo(port=balancer.port), autocommit=True) as connection:
                 assert connection.info.backend_pid >> 25 == 1
-                process = subprocess.Popen(["sleep", "0.2"])
-                with pytest.raises(psycopg.errors.QueryCanceled):
-                    cancelled_while(connection, connection.cancel_safe, process)
+                cancelled_while_it_runs(retail_server, connection, connection.cancel_safe)
                 assert connection.execute("SELECT 1").fetchone() == (1,)
         assert sum(event["event"] == "cancel forwarded" for event in second.log()) == 4
         assert all(event["forwarded"] for event in first.log() if event["event"] == "cancel")
