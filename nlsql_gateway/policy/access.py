@@ -7,7 +7,7 @@ filters are combined with AND. What hides rows or columns of a table also holds 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nlsql_gateway.policy import masks
@@ -45,8 +45,8 @@ class Access:
             and all(shown is None for _, shown in self.columns)
         )
 
-    def query(self, *, only: bool) -> str:
-        """A sub-query, in parentheses, that gives exactly the readable part.
+    def query(self, *, only: bool, also: Sequence[str] = ()) -> str:
+        """A sub-query, in parentheses, that gives exactly the readable part; with a filter, what is ``also`` of it.
 
         OFFSET 0 is a fence: the planner neither pulls the sub-query up nor pushes conditions into it, so no
         expression of the person's ever sees a row that the filter hides, not even to fail on it. Without a filter
@@ -58,7 +58,10 @@ class Access:
             f"{called}.{identifier(column.name)}" if shown is None else f"{shown} AS {identifier(column.name)}"
             for column, shown in self.columns
         )
-        where = f" WHERE {self.condition} OFFSET 0" if self.condition is not None else ""
+        where = ""
+        if self.condition is not None:
+            terms = [f"({term})" for term in (self.condition, *also)] if also else [self.condition]
+            where = f" WHERE {' AND '.join(terms)} OFFSET 0"
         return f"(SELECT {items} FROM {'ONLY ' if only else ''}{table}{where})"
 
 

@@ -29,7 +29,7 @@ def additions(node: Node, reads: Sequence[Read]) -> Iterator[Addition]:
     """What the statement's GROUP BY clauses need once the restricted ones of ``reads`` are sub-queries."""
     by_location = {read.use.location: read for read in reads}
     for select in _selects(node):
-        tables = [by_location.get(location) for location in _tables(select.get("fromClause", []))]
+        tables = [by_location.get(location) for location in tables_of(select.get("fromClause", []))]
         for read in tables:
             if read is None or read.access is None or not read.restricted or read.use.renames:
                 continue
@@ -83,13 +83,13 @@ def _selects(item: Any) -> Iterator[Node]:
             yield from _selects(value)
 
 
-def _tables(items: list[Node]) -> Iterator[int]:
+def tables_of(items: list[Node]) -> Iterator[int]:
     """The locations of a FROM clause's tables; -1 for anything else that has columns."""
     for item in items:
         if "RangeVar" in item:
             yield item["RangeVar"].get("location", 0)
         elif "JoinExpr" in item:
-            yield from _tables([item["JoinExpr"]["larg"], item["JoinExpr"]["rarg"]])
+            yield from tables_of([item["JoinExpr"]["larg"], item["JoinExpr"]["rarg"]])
         else:
             yield -1
 

@@ -16,6 +16,7 @@ from nlsql_gateway.policy.case import Case, Read
 from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.grouping import additions
 from nlsql_gateway.policy.literals import string
+from nlsql_gateway.policy.pushdown import conditions
 from nlsql_gateway.policy.settings import readable_names
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import COMMENTS, TokenCode, scan
@@ -95,6 +96,7 @@ class _Splicer:
         self.case = case
         self.origin = case.statement.origin
         self.tokens = [token for token in scan(case.statement.text) if token.code not in COMMENTS]
+        self.inside = conditions(case.statement.node, case.reads)
         self.at = {token.start: index for index, token in enumerate(self.tokens)}
 
     def relation(self, read: Read) -> Splice:
@@ -103,7 +105,7 @@ class _Splicer:
         use = read.use
         first = self.at[use.location - self.origin]
         last = self._names(first, bool(use.catalog) + bool(use.schema) + 1)
-        query = read.access.query(only=use.only)
+        query = read.access.query(only=use.only, also=self.inside.get(use.location, ()))
         if self.case.statement.kind is Kind.COPY_TO and self.case.statement.inner is None:
             # COPY of a table leaves its children out (manual, "COPY"); a partitioned table has only children.
             query = read.access.query(only=read.access.relation.kind == "table")

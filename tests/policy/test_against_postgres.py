@@ -10,6 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.policy import Allow, Policy, decide, load, startup_settings
@@ -66,6 +68,17 @@ class Company:
 
         return asyncio.run(run())
 
+    @staticmethod
+    def read_from(server: EmbeddedPostgres) -> Catalog:
+        async def picture() -> Catalog:
+            connection = await connect(server, {})
+            try:
+                return (await read(connection, None)).catalog
+            finally:
+                await connection.close()
+
+        return asyncio.run(picture())
+
 
 @pytest.fixture(scope="module")
 def database(postgres: EmbeddedPostgres) -> Iterator[Company]:
@@ -78,16 +91,20 @@ def database(postgres: EmbeddedPostgres) -> Iterator[Company]:
             DATABASE,
         )
 
-    async def picture() -> Catalog:
-        connection = await connect(postgres, {})
-        try:
-            return (await read(connection, None)).catalog
-        finally:
-            await connection.close()
-
-    yield Company(postgres, asyncio.run(picture()))
+    yield Company(postgres, Company.read_from(postgres))
     postgres.execute(f"DROP DATABASE {DATABASE}")
     postgres.execute(f"DROP ROLE {ROLE}")
+
+
+@pytest.fixture(scope="module")
+def seen(database: Company) -> Company:
+    """The same with a table that holds just what eva may read of customers."""
+    database.server.execute(
+        "CREATE TABLE seen_customers AS SELECT id, name, email, NULL::text AS ssn, salary, region, tenant_id"
+        f" FROM customers WHERE region = 'EU'; GRANT SELECT ON seen_customers TO {ROLE}",
+        DATABASE,
+    )
+    return Company(database.server, Company.read_from(database.server))
 
 
 def test_the_recorded_catalog_is_the_real_one(database: Company) -> None:
@@ -237,3 +254,75 @@ def test_unnamed_columns_keep_their_names(database: Company) -> None:
             await connection.close()
 
     assert asyncio.run(names(database.decided(sql, "eva", company.policy()))) == asyncio.run(names(sql))
+
+
+UNFILTERED = load(
+    "version: 1\nname: unfiltered\nusers: {eva: {roles: r}}\n"
+    "roles: {r: {read: [public.seen_customers, public.orders]}}\n",
+    "unfiltered.yaml",
+)
+
+_VALUES = st.sampled_from(
+    ["1", "-3", "0", "4", "'2'", "NULL", "2.5", "'EU'", "'Anna'", "'ANNA'", "id", "o.id", "upper('x')"]
+)
+_COLUMNS = st.sampled_from(
+    ["id", "c.id", "name", "c.region", "tenant_id", "c.salary", "o.id", "o.customer_id", "customer_id"]
+)
+
+
+@st.composite
+def _terms(draw: st.DrawFn) -> str:
+    column, value = draw(_COLUMNS), draw(_VALUES)
+    return draw(
+        st.sampled_from(
+            [
+                *(f"{column} {operator} {value}" for operator in ("=", "<", "<=", ">", ">=", "<>")),
+                f"{value} > {column}",
+                f"{column} IN ({value}, {draw(_VALUES)})",
+                f"{column} BETWEEN {value} AND {draw(_VALUES)}",
+                f"NOT {column} = {value}",
+                f"({column} = {value} OR c.id = 1)",
+                f"({column} IS NULL AND c.id < 3)",
+            ]
+        )
+    )
+
+
+@given(
+    st.sampled_from(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]),
+    st.sampled_from(["{t} c %s orders o ON c.id = o.customer_id", "orders o %s {t} c ON o.id = c.id + 1"]),
+    st.lists(_terms(), min_size=1, max_size=4),
+)
+@settings(deadline=None, max_examples=200)
+def test_conditions_inside_the_fence_change_no_row(
+    database: Company, seen: Company, join: str, tables: str, terms: list[str]
+) -> None:
+    """The same statement on a table that holds just what she may read, where no condition is moved."""
+    text = f"SELECT c.id, c.name, o.id FROM {tables % join} WHERE {' AND '.join(terms)} ORDER BY 1, 2, 3"
+
+    def outcome(of: Company, table: str, policy: Policy) -> object:
+        try:
+            return of.rows(text.format(t=table), "eva", policy)
+        except asyncpg.PostgresError as error:
+            return error.sqlstate
+
+    assert outcome(database, "customers", company.policy()) == outcome(seen, "seen_customers", UNFILTERED)
+
+
+def test_a_condition_on_a_key_uses_its_index(database: Company) -> None:
+    database.server.execute(
+        "CREATE TABLE many AS SELECT n AS id, CASE n % 2 WHEN 0 THEN 'EU' ELSE 'US' END AS region"
+        f" FROM generate_series(1, 20000) n; ALTER TABLE many ADD PRIMARY KEY (id); GRANT SELECT ON many TO {ROLE};"
+        "ANALYZE many",
+        DATABASE,
+    )
+    policy = load(
+        "version: 1\nname: many\nusers: {x: {roles: r}}\nroles: {r: {read: [public.many],"
+        " rows: [{tables: public.many, using: region = 'EU'}]}}\n",
+        "many.yaml",
+    )
+    fresh = Company(database.server, Company.read_from(database.server))
+    sql = fresh.decided("SELECT region FROM many WHERE id = 4711 AND region <> 'x'", "x", policy)
+    plan = database.server.execute(f"EXPLAIN {sql}", DATABASE)
+    assert "Index Scan using many_pkey" in plan
+    database.server.execute("DROP TABLE many", DATABASE)

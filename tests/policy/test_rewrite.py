@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -34,7 +36,15 @@ def filled(text: str) -> str:
         "<settings>": settings,
     }.items():
         text = text.replace(name, value)
-    return text
+    return re.sub(
+        r"<customers where (.*?)>(?= )",
+        lambda found: (
+            _CUSTOMERS.format(only="")
+            .replace("(customers.region = 'EU'::text)", f"((customers.region = 'EU'::text)) AND {found[1]}")
+            .replace(" OP ", " OPERATOR(pg_catalog.=) ")
+        ),
+        text,
+    )
 
 
 @pytest.mark.parametrize("rewrite", REWRITES, ids=lambda rewrite: str(rewrite["sql"]))

@@ -1,0 +1,144 @@
+"""Helps ``rewrite``: conditions that may go inside the fence of a row filter, so that indexes work.
+
+PostgreSQL lets a condition of the person's see rows that a policy hides only when it is leakproof: it cannot fail, and
+tells nothing of its arguments but by its result (manual, "CREATE FUNCTION", LEAKPROOF; "Row Security Policies"). Here
+are the plain ones among them: a column of the table itself compared with a constant or a parameter, by a built-in
+operator that pg_proc marks leakproof, one of the terms that a WHERE clause joins by AND. The condition also stays
+where it is, so what goes inside can only leave out rows that the WHERE clause leaves out anyway; that holds for the
+nullable side of an outer join too, since these operators give NULL for NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from nlsql_gateway.policy.case import Read
+from nlsql_gateway.policy.grouping import tables_of
+from nlsql_gateway.policy.literals import string
+from nlsql_gateway.sql import Column
+from nlsql_gateway.sql.grammar import Node
+from nlsql_gateway.sql.quoting import identifier
+from nlsql_gateway.sql.survey import strings
+
+_ORDERS: Final = frozenset({"=", "<", "<=", ">", ">="})
+_MIRRORED: Final = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+_INTEGERS: Final = frozenset({"smallint", "integer", "bigint"})
+_ORDERED: Final = frozenset({"uuid", "date", "timestamp without time zone", "timestamp with time zone"})
+"""Types whose comparisons with a constant of the same type are leakproof, as those of the integers are."""
+
+_TEXTS: Final = ("text", "character varying")
+"""Only =: what comes before what is the collation's affair."""
+
+
+def conditions(node: Node, reads: Sequence[Read]) -> Mapping[int, tuple[str, ...]]:
+    """For each table with a row filter, by its location: what to add to that filter."""
+    filtered = {
+        read.use.location: read
+        for read in reads
+        if read.access is not None and read.access.condition is not None and not read.use.renames
+    }
+    found: dict[int, tuple[str, ...]] = {}
+    if filtered:
+        for select in _selects(node):
+            locations = list(tables_of(select["fromClause"]))
+            by_location = {read.use.location: read for read in reads}
+            for location in locations:
+                if location in filtered:
+                    others = [by_location.get(other) for other in locations if other != location]
+                    found[location] = tuple(_conditions(select["whereClause"], filtered[location], others))
+    return found
+
+
+def _conditions(where: Node, read: Read, others: Sequence[Read | None]) -> Iterator[str]:
+    assert read.access is not None
+    columns = {column.name: column for column, shown in read.access.columns if shown is None}
+    called, own = read.use.called, {name for name in columns if all(_lacks(other, name) for other in others)}
+
+    def column(node: Node) -> Column | None:
+        fields = strings(node["ColumnRef"]["fields"]) if "ColumnRef" in node else ()
+        if fields[-2:-1] == (called,) and fields[:-2] in ((), () if read.use.alias else read.key[:1]):
+            return columns.get(fields[-1])
+        return columns[fields[0]] if len(fields) == 1 and fields[0] in own else None
+
+    for term in _terms(where):
+        expression = term.get("A_Expr", {})
+        operator = strings(expression.get("name", []))
+        left, right = expression.get("lexpr", {}), expression.get("rexpr", {})
+        kind = expression.get("kind")
+        if len(operator) != 1:  # none, or one with its schema
+            continue
+        if kind == "AEXPR_OP" and operator[0] in _ORDERS:
+            symbol = operator[0]
+            if "ColumnRef" not in left:
+                left, right, symbol = right, left, _MIRRORED[symbol]
+            text = _compared(read, column(left), symbol, [right])
+        elif kind == "AEXPR_IN" and operator[0] == "=":
+            text = _compared(read, column(left), "=", right.get("List", {}).get("items", []), " OR ")
+        elif kind == "AEXPR_BETWEEN":
+            low, high = right["List"]["items"]
+            above = _compared(read, column(left), ">=", [low])
+            below = _compared(read, column(left), "<=", [high])
+            text = f"{above} AND {below}" if above and below else ""
+        else:
+            continue
+        if text:
+            yield text
+
+
+def _compared(read: Read, column: Column | None, operator: str, values: Sequence[Node], between: str = "") -> str:
+    """The comparisons with each of ``values``; empty when one of them may not go inside."""
+    if column is None or not values:
+        return ""
+    shown = [_value(value, column, operator) for value in values]
+    if "" in shown:
+        return ""
+    name = f"{identifier(read.use.name)}.{identifier(column.name)} OPERATOR(pg_catalog.{operator})"
+    return between.join(f"({name} {value})" if between else f"{name} {value}" for value in shown)
+
+
+def _value(node: Node, column: Column, operator: str) -> str:
+    """The value as SQL; empty when it is none, or makes a comparison that is not known to be leakproof."""
+    kind = column.type.partition("(")[0]
+    is_text = kind in _TEXTS and operator == "="
+    if kind not in _INTEGERS and kind not in _ORDERED and not is_text:
+        return ""
+    if "ParamRef" in node and (kind in _INTEGERS or kind == "uuid" or is_text):
+        # Whatever type the client gives a parameter: an integer or a text converts to it without fail. Not so a date.
+        return f"${node['ParamRef'].get('number', 0)}"
+    constant = node.get("A_Const", {})
+    if "ival" in constant and kind in _INTEGERS:
+        return str(constant["ival"].get("ival", 0))
+    if "sval" in constant:  # of no type yet: it takes the column's
+        return string(constant["sval"].get("sval", ""))
+    return ""
+
+
+def _terms(where: Node) -> Iterator[Node]:
+    expression = where.get("BoolExpr", {})
+    if expression.get("boolop") == "AND_EXPR":
+        for argument in expression["args"]:
+            yield from _terms(argument)
+    else:
+        yield where
+
+
+def _lacks(read: Read | None, name: str) -> bool:
+    return (
+        read is not None
+        and read.access is not None
+        and read.access.relation.column(name) is None
+        and not read.use.renames
+    )
+
+
+def _selects(item: Any) -> Iterator[Node]:
+    if isinstance(item, list):
+        for child in item:
+            yield from _selects(child)
+    elif isinstance(item, dict):
+        if "fromClause" in item and "whereClause" in item:
+            yield item
+        for value in item.values():
+            yield from _selects(value)
