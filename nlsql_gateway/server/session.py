@@ -138,6 +138,8 @@ class Session:
             kept, self._kept = bytes(self._kept), bytearray()
             if kept:
                 self._guarded(self._requests.feed, kept)
+            if self._downstream.is_lost:
+                self._over.set()
             self._let_go_on()
 
     def shut_down(self) -> None:
@@ -274,7 +276,8 @@ class Session:
         self._over.set()
 
     def _client_lost(self) -> None:
-        self._over.set()
+        if not self._kept:  # else it is over when that has been taken: perhaps it ends with Terminate
+            self._over.set()
 
     def _upstream_lost(self) -> None:
         if self._responses.said_farewell:

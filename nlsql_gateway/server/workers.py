@@ -35,7 +35,7 @@ PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
 """Seconds before a dead worker is started again; doubled each time that it did not live for as long as this."""
 
-MARGIN: Final = 15.0
+MARGIN: Final = 10.0
 """Seconds after ``grace`` that a worker has to end; then it is killed."""
 
 

@@ -23,6 +23,7 @@ prepared 28
 cursor 50
 refused 25006
 cancelled 57014
+stopped 57014
 asked true true
 """
 

@@ -17,7 +17,7 @@ from nlsql_gateway.server.cancel import FORWARDED, MAX_REPLICA, MAX_WORKERS, Can
 from nlsql_gateway.wire.messages import CANCEL_REQUEST
 from tests.server.cancel_front import CancelFront, cancel_front
 from tests.server.conftest import Served, Server
-from tests.server.raw import Raw, bind, execute, parse, query
+from tests.server.raw import SYNC, Raw, bind, execute, parse, query
 
 
 def send_cancel(port: int, key: bytes) -> bool:
@@ -128,6 +128,38 @@ def test_a_statement_in_a_pipeline_is_cancelled_in_step(served: Served) -> None:
         assert [kind for kind, _ in client.until("Z")] == ["T", "D", "C", "Z"]
 
 
+def test_a_question_behind_a_statement_is_cancelled_with_it(served: Served) -> None:
+    with Raw("127.0.0.1", served.port).login() as client:
+        client.send(
+            parse("", "SELECT pg_sleep(30)"), bind("", ""), execute(""), parse("q", "ask: something slow"), SYNC,
+            query("SELECT 'next'"),
+        )  # fmt: skip
+        time.sleep(0.3)
+        assert send_cancel(served.port, client.key)
+        assert [kind for kind, _ in client.until("Z")] == ["1", "2", "E", "Z"]
+        assert [kind for kind, _ in client.until("Z")] == ["T", "D", "C", "Z"]
+        client.send(parse("", "ask: something slow"))
+        time.sleep(0.1)
+        assert all(send_cancel(served.port, client.key) for _ in range(3))
+        client.send(SYNC)
+        assert [kind for kind, _ in client.until("Z")] == ["E", "Z"]
+
+
+def test_a_long_key_of_protocol_3_2(server: Server) -> None:
+    second = server.start(cancel={"replica_id": 2})
+    first = server.start(cancel={"replica_id": 1, "peers": {2: f"127.0.0.1:{second.port}"}})
+    with Raw("127.0.0.1", second.port, 2).login() as client:
+        assert len(client.key) == 4 + 32
+        for port in (second.port, first.port):
+            client.send(query("SELECT pg_sleep(30)"))
+            time.sleep(0.2)
+            assert send_cancel(port, client.key[:-1])
+            assert send_cancel(port, client.key[:8])
+            assert send_cancel(port, client.key)
+            assert client.error()["C"] == "57014"
+            client.until("Z")
+
+
 # What it must not stop
 
 
@@ -189,6 +221,29 @@ def test_what_is_kept_back_has_a_limit(server: Server, front: CancelFront, threa
             assert [kind for kind, _ in client.until("Z")] == ["T", "D", "C", "Z"]
         sending.result(10)
         assert request.result(10)
+
+
+@pytest.mark.parametrize("farewell", [b"", b"X\0\0\0\4"], ids=["vanishes", "says Terminate"])
+def test_a_client_that_leaves_while_its_cancel_is_on_the_way(
+    server: Server, postgres: EmbeddedPostgres, front: CancelFront, threads: ThreadPoolExecutor, farewell: bytes
+) -> None:
+    """What it sent before Terminate still runs, as ever."""
+    served = server.start(upstream={"host": "127.0.0.1", "port": front.port})
+    postgres.execute("DROP SEQUENCE IF EXISTS leavers")
+    postgres.execute("CREATE SEQUENCE leavers")
+    with Raw("127.0.0.1", served.port).login(application_name="leaver") as client:
+        client.send(query("SELECT pg_sleep(60)"))
+        until(lambda: running(postgres, "pg_sleep(60)"))
+        request = threads.submit(send_cancel, served.port, client.key)
+        assert front.arrived.wait(10)
+        client.send(query("SELECT nextval('leavers')"), farewell)
+    time.sleep(0.1)
+    front.let_go.set()
+    assert request.result(10)
+    until(lambda: not postgres.execute("SELECT 1 FROM pg_stat_activity WHERE application_name = 'leaver'"))
+    if farewell:
+        assert str(postgres.execute("SELECT is_called FROM leavers")[0][0]) in ("t", "True")
+    assert served.gate.all_closed()
 
 
 def test_an_idle_session_and_one_that_is_over_are_not_cancelled(

@@ -95,6 +95,21 @@ public class Client {
         } catch (SQLException error) {
             System.out.println("cancelled " + error.getSQLState());
         }
+        try (Statement statement = connection.createStatement()) {
+            Thread other = new Thread(() -> {
+                try {
+                    Thread.sleep(1000);
+                    statement.cancel();
+                } catch (InterruptedException | SQLException error) {
+                    System.out.println("stopped by " + error);
+                }
+            });
+            other.start();
+            statement.execute("SELECT count(*) FROM order_items a, order_items b, order_items c, order_items d WHERE a.quantity + b.quantity > c.quantity");
+            System.out.println("stopped no");
+        } catch (SQLException error) {
+            System.out.println("stopped " + error.getSQLState());
+        }
     }
 
     static void asked(Connection connection) throws SQLException {
