@@ -65,6 +65,10 @@ class Admission:
         catalog = self.database(client.database).catalog()
         return admitted.versions == _versions(policy, None if policy.pass_through else catalog)
 
+    def passes(self) -> bool:
+        """Whether every text is let through as it is: then nothing depends on how it was read."""
+        return self.policy().pass_through
+
     def executing(self, admitted: Admitted, client: Client, parameters: Sequence[str | None]) -> str:
         """Record that a prepared statement is about to run; the id of that record, for ``close``."""
         record_id = self.new_id()
@@ -130,7 +134,7 @@ class Admission:
         try:
             batch = classify(text)
         except GatewayError as error:
-            if policy.pass_through and isinstance(error, StatementError):
+            if policy.pass_through:
                 return Judgement("allow", sql=text, versions=_versions(policy, catalog))  # PostgreSQL words the error
             return _failed(
                 error, verdict="deny", reason=Reason.NOT_UNDERSTOOD.value, versions=_versions(policy, catalog)

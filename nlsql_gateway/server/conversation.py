@@ -17,6 +17,9 @@ class Conversation:
     replies: Replies = field(default_factory=Replies)
     names: Names = field(default_factory=Names)
 
+    unpinned: set[str] = field(default_factory=set)
+    "Settings that the reading of text depends on and that have another value; only where every text passes."
+
     @property
     def is_idle(self) -> bool:
         """Nothing runs and no transaction is open."""

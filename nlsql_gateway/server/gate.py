@@ -20,6 +20,9 @@ class Gate(Protocol):
     def current(self, admitted: Admitted, client: Client) -> bool:
         """Whether what admitted it is still in force; else its text is admitted again."""
 
+    def passes(self) -> bool:
+        """Whether every text is let through as it is, now: then nothing depends on how it was read."""
+
     def executing(self, admitted: Admitted, client: Client, parameters: Sequence[str | None]) -> str:
         """Called before an Execute goes upstream; the id of its record."""
 

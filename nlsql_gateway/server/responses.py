@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from nlsql_gateway.errors import ProtocolError
@@ -16,13 +16,18 @@ from nlsql_gateway.wire.states import Event, Phase, after
 from nlsql_gateway.wire.upstream import parse_parameter_status
 
 PINNED: Final = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
-"""What the parsers rely on. Should the upstream ever report another value, the connection ends at once."""
+"""What the parsers rely on. Should the upstream report another value, the connection ends, unless every text passes."""
 
 
 def check_parameter(name: str, value: str) -> None:
     """Raises ProtocolError when a pinned setting has another value."""
     if PINNED.get(name, value) != value:
         raise ProtocolError(f"the database reports {name} = {value}, and the gateway needs {PINNED[name]}")
+
+
+def unpinned(parameters: Mapping[str, str]) -> set[str]:
+    """The names of pinned settings that have another value."""
+    return {name for name, value in parameters.items() if PINNED.get(name, value) != value}
 
 
 class Responses:
@@ -34,11 +39,13 @@ class Responses:
         accounts: Accounts,
         write: Callable[[bytes], None],
         ready: Callable[[], None],
+        passes: Callable[[], bool],
     ) -> None:
-        """``write`` sends to the client; ``ready`` is called after each ReadyForQuery."""
+        """``write`` sends to the client; ``ready`` is called after each ReadyForQuery; ``passes``: see ``Gate``."""
         self._conversation = conversation
         self._accounts = accounts
         self._ready = ready
+        self._passes = passes
         self._relay = Relay(write, self._inspect)
         self.feed = self._relay.feed
         self.inject = self._relay.inject
@@ -52,7 +59,7 @@ class Responses:
             self._notify()
             return instead
         if kind == ord("S"):
-            check_parameter(*parse_parameter_status(message[HEADER:]))
+            self._reported(*parse_parameter_status(message[HEADER:]))
         elif kind == ord("G"):
             if self._conversation.replies.copy_in():
                 self._conversation.phase = after(self._conversation.phase, Event.COPY_BEGINS)
@@ -61,6 +68,13 @@ class Responses:
         else:
             self._answered(kind, message)
         return None
+
+    def _reported(self, name: str, value: str) -> None:
+        if not self._passes():
+            check_parameter(name, value)
+        elif name in PINNED:
+            self._conversation.unpinned.discard(name)
+            self._conversation.unpinned |= unpinned({name: value})
 
     def _answered(self, kind: int, message: bytes) -> None:
         replies = self._conversation.replies

@@ -22,7 +22,7 @@ from nlsql_gateway.server.conversation import Conversation
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.pipe import Pipe
 from nlsql_gateway.server.requests import Requests, Verdict
-from nlsql_gateway.server.responses import Responses
+from nlsql_gateway.server.responses import Responses, unpinned
 from nlsql_gateway.server.turn import Turn
 from nlsql_gateway.wire import upstream as to_upstream
 from nlsql_gateway.wire.messages import Fault, fault
@@ -58,14 +58,14 @@ class Session:
         self._cancel_upstream = cancel_upstream
         self._log = log
         self._idle_timeout = idle_timeout
-        self._conversation = Conversation()
+        self._conversation = Conversation(unpinned=unpinned(upstream.parameters))
         self._turn = turn
         self._in_turn = False
         "This turn's end will call."
         self._closes = False
         "An outcome is among this turn's records."
         accounts = Accounts(gate, client, self._closing)
-        self._responses = Responses(self._conversation, accounts, downstream.write, self._ready)
+        self._responses = Responses(self._conversation, accounts, downstream.write, self._ready, gate.passes)
         self._requests = Requests(
             self._conversation,
             accounts,

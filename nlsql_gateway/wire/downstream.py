@@ -135,8 +135,9 @@ def ready(status: bytes = b"I") -> bytes:
 # Statements
 
 
-def parse_query(body: bytes) -> str:
-    statement, end = string(body, 0)
+def parse_query(body: bytes, errors: str = "strict") -> str:
+    """The text, for reading it; see ``string`` for ``errors``."""
+    statement, end = string(body, 0, errors)
     if end != len(body):
         raise ProtocolError("malformed Query message")
     return statement
@@ -153,9 +154,9 @@ class Parse(NamedTuple):
         return message(b"P", self.name.encode() + b"\0" + statement.encode() + b"\0" + self.types)
 
 
-def parse_parse(body: bytes) -> Parse:
+def parse_parse(body: bytes, errors: str = "strict") -> Parse:
     name, position = string(body, 0)
-    statement, position = string(body, position)
+    statement, position = string(body, position, errors)
     types = body[position:]
     if len(types) < 2 or len(types) != 2 + 4 * COUNT.unpack_from(types)[0]:
         raise ProtocolError("malformed Parse message")

@@ -26,18 +26,21 @@ def message(kind: bytes, body: bytes = b"") -> bytes:
     return kind + INT32.pack(len(body) + 4) + body
 
 
-def string(body: bytes, start: int) -> tuple[str, int]:
-    """The String that begins at ``start``, and where the next field begins. Raises ProtocolError."""
+def string(body: bytes, start: int, errors: str = "strict") -> tuple[str, int]:
+    """The String that begins at ``start``, and where the next field begins. Raises ProtocolError.
+
+    ``errors``: what becomes of bytes that are not UTF-8, as ``bytes.decode`` has it.
+    """
     end = body.find(b"\0", start)
     if end < 0:
         raise ProtocolError("a string without its terminator")
-    return text(body[start:end]), end + 1
+    return text(body[start:end], errors), end + 1
 
 
-def text(value: bytes) -> str:
+def text(value: bytes, errors: str = "strict") -> str:
     """Raises ProtocolError (22021): client_encoding is UTF8 on both sides."""
     try:
-        return value.decode()
+        return value.decode("utf-8", errors)
     except UnicodeDecodeError as error:
         raise ProtocolError('invalid byte sequence for encoding "UTF8"', sqlstate="22021") from error
 

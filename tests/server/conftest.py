@@ -39,6 +39,7 @@ class SmallGate:
     version: str = "1"
     unrecorded: bool = False
     unclosed: bool = False
+    passing: bool = False
     opened: list[str] = field(default_factory=list)
     "What must be closed: simple queries and executions."
     _number: int = 0
@@ -69,6 +70,9 @@ class SmallGate:
             raise RuntimeError("a fault of our own")
         notice = Notice("SQL: SELECT 42", "model: none")
         return self._admitted(client, "SELECT 42 AS answer", "SELECT 42 AS answer")._replace(notices=(notice,))
+
+    def passes(self) -> bool:
+        return self.passing
 
     def _admitted(self, client: Client, source: str, sql: str) -> Admitted:
         try:
