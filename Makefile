@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-pure suites check lint types imports bench format clean
+.PHONY: help install demo test test-pure fuzz suites check lint types imports bench format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ test-pure: install ## the rooms that are compiled, tested as plain Python
 
 suites: install ## other projects' own tests, through the gateway
 	$(BIN)/python -m tests.drivers.regress
+
+fuzz: install ## fuzz what reads bytes, as plain Python (TARGET=framing SECONDS=600); keeps the corpus
+	@find . -name '*.so' -not -path './$(VENV)/*' -delete; rm -f $(VENV)/.compiled
+	NLSQL_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --config-settings editable_mode=compat --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(TARGET)
 
 check: lint types imports test ## everything CI checks
 

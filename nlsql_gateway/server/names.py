@@ -84,10 +84,12 @@ class NameChange(Generic[T]):
     def answered(self, done: bool) -> None:
         namespace = self._namespace
         sent = namespace.sent
-        if sent[0] is self:  # nearly always: replies come in order
+        if sent and sent[0] is self:  # nearly always: replies come in order
             del sent[0]
+        elif self in sent:
+            sent.remove(self)
         else:
-            del sent[next(index for index, change in enumerate(sent) if change is self)]
+            return  # an upstream had answered it before it was sent; then its record could not be kept
         if not done:
             return
         before = namespace.confirmed.pop(self.name, None)

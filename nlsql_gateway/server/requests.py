@@ -45,6 +45,9 @@ REFUSED_NAME: Final = "nlsql-gateway refused"
 _RELAY: Final = Action.RELAY
 _ADMIT: Final = Action.ADMIT
 
+SKIPPED: Final = "57014"
+"""The outcome of a question that was answered too late to run."""
+
 
 class Requests:
     """``feed`` what the client sent. Raises ProtocolError, LimitError: then the connection must end.
@@ -83,6 +86,8 @@ class Requests:
         "Messages that wait for the end of the turn, with the entry of their reply."
         self._then: Callable[[Verdict], None] | None = None
         "What waits for the verdict of ``ask``; meanwhile no message is taken."
+        self._is_query = False
+        "It is a Query: its admission alone says that it runs. A Parse runs nothing."
         self._left = False
 
     @property
@@ -96,12 +101,21 @@ class Requests:
 
     def resume(self, verdict: Verdict) -> None:
         """The verdict that ``ask`` was to bring."""
-        then, self._then = self._then, None
+        then = self._then
         assert then is not None
         # Meanwhile an earlier message of the same batch may have failed: the upstream would skip this one.
-        if self._conversation.phase is not Phase.SKIPPING:
+        if self._conversation.phase is Phase.SKIPPING:
+            self.drop(verdict)
+        else:
+            self._then = None
             then(verdict)
         self._pump()
+
+    def drop(self, verdict: Verdict) -> None:
+        """Instead of ``resume``: what was asked does not run any more, though its record says that it may."""
+        self._then = None
+        if self._is_query and isinstance(verdict, Admitted):
+            self._accounts.close(self._accounts.open(verdict.record_id), SKIPPED)
 
     def taken(self) -> bytes:
         """What is to go upstream."""
@@ -114,7 +128,7 @@ class Requests:
         refusal = _error(Refused("", error.sqlstate, error.message, error.detail, error.hint))
         failed = False
         "The upstream will skip what follows, up to Sync."
-        for index, (_, entry) in enumerate(self._out):
+        for index, (message, entry) in enumerate(self._out):
             if entry is None:
                 continue
             if entry.account is not None and entry.is_recorded:
@@ -123,11 +137,12 @@ class Requests:
                 failed = False
             elif entry.step is Step.QUERY:
                 self._out[index] = (upstream.query(REFUSED_TEXT), entry.refused(refusal))
-            elif entry.is_recorded and not failed:
+            elif entry.is_recorded:  # even one that the upstream will skip: its text has no record
                 failed = True
                 if entry.change is not None:
                     entry.change.answered(False)
-                self._out[index] = (Parse(REFUSED_NAME, "").encode(REFUSED_TEXT), entry.refused(refusal, Step.PARSE))
+                name = parse_parse(message[HEADER:]).name if entry.step is Step.PARSE else REFUSED_NAME
+                self._out[index] = (Parse(name, "").encode(REFUSED_TEXT), entry.refused(refusal, Step.PARSE))
         if failed and self._conversation.phase is Phase.READY:
             self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)
 
@@ -211,6 +226,7 @@ class Requests:
             then(verdict)
         else:
             self._then = then
+            self._is_query = client is self._simple
             self._ask(self._gate.admit(text, client))
 
     def _errors(self) -> str:

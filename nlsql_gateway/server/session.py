@@ -240,6 +240,8 @@ class Session:
         self._asking = None
         while self._cancelling is not None:
             await self._cancelling.wait()
+        if self._over.is_set():
+            self._requests.drop(verdict)
         self._guarded(self._requests.resume, verdict)
         self._let_go_on()
 

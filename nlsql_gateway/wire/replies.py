@@ -163,16 +163,16 @@ class Replies:
         The upstream ignores every Sync that was sent ahead of the data. Raises ProtocolError when something else was:
         it would take that for an error and we should be out of step.
         """
-        head = self._queue.popleft() if self._queue else None
+        head = self.head
         if head is None or head.step not in (Step.QUERY, Step.EXECUTE):
             raise ProtocolError("the upstream asks for COPY data out of step")
         waiting = head.copied == 0
-        while self._queue and self._queue[0].step is Step.SYNC and (waiting or self._queue[0].copied):
-            self._queue.popleft()
-        if waiting and self._queue:
+        # The head stays where it is, whatever comes: what runs must be accounted for at the end.
+        while len(self._queue) > 1 and self._queue[1].step is Step.SYNC and (waiting or self._queue[1].copied):
+            del self._queue[1]
+        if waiting and len(self._queue) > 1:
             raise ProtocolError("a message was sent ahead of the data of COPY FROM STDIN")
         head.copied -= not waiting
-        self._queue.appendleft(head)
         return waiting
 
     def drain(self) -> list[Expected]:

@@ -123,6 +123,14 @@ def test_copy_data_may_come_ahead_of_the_request_for_it() -> None:
     assert len(extended) == 0, "the first Sync was swallowed by the copy"
 
 
+def test_what_runs_is_still_known_when_copy_in_breaks_the_step() -> None:
+    """The session ends then, and its account must be closed."""
+    replies = queue(Step.QUERY, Step.QUERY)
+    with pytest.raises(ProtocolError):
+        replies.copy_in()
+    assert [entry.step for entry in replies.drain()] == [Step.QUERY, Step.QUERY]
+
+
 @pytest.mark.parametrize("steps", [(), (Step.SYNC,), (Step.PARSE,)])
 def test_copy_in_out_of_step_is_an_error(steps: tuple[Step, ...]) -> None:
     replies = queue(*steps)
