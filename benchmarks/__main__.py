@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from benchmarks import columns, decisions, memory, pgbench, report, streams
+from benchmarks import chart, columns, connections, decisions, memory, pgbench, report, streams
 from benchmarks.columns import BenchmarkError, Column
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.policy import load
@@ -88,7 +88,8 @@ def main(seconds: int, rounds: int, wanted: tuple[str, ...], output: Path, *, qu
         click.echo("stopped", err=True)
         sys.exit(130)
     report.write(output, found)
-    progress(f"written to {output}")
+    output.with_suffix(".svg").write_text(chart.svg(found))
+    progress(f"written to {output} and {output.with_suffix('.svg').name}")
     click.echo(report.table(found))
 
 
@@ -98,7 +99,7 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="nlsql-bench-")))
         progress(f"PostgreSQL with pgbench's tables at scale {plan.scale}")
-        server = running.enter_context(columns.postgres(folder, plan.scale, 2 * MAX_CLIENTS + 20))
+        server = running.enter_context(columns.postgres(folder, plan.scale, 3 * MAX_CLIENTS + 20))
         compared = _columns(running, folder, server, plan, progress)
         for column in compared:
             if column.name == "gateway":  # while it is fresh: later its heap has room from what is over
@@ -106,6 +107,10 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
                 policy = load(columns.POLICY.read_text(), str(columns.POLICY))
                 results.decide_us = decisions.decide_us(decisions.catalog(server.port), policy)
         for number in range(plan.rounds):
+            rates = connections.per_second(folder / str(number), server, plan.names, plan.seconds, _threads())
+            for name, rate in rates.items():
+                results.connections.setdefault(name, []).append(rate)
+            progress(f"connections a second: {_listed(rates, '{:,.0f}')}")
             order = [*compared[number % len(compared) :], *compared[: number % len(compared)]]
             progress(f"round {number + 1} of {plan.rounds}")
             _measure_transactions(order, plan, results, progress)
@@ -125,24 +130,28 @@ def _columns(
     running: ExitStack, folder: Path, server: EmbeddedPostgres, plan: Plan, progress: Progress
 ) -> list[Column]:
     compared = [Column("direct", server.port, None)]
-    others = {
-        "pgbouncer": (columns.pgbouncer, MAX_CLIENTS, "apt-get install pgbouncer"),
-        "pgpool": (columns.pgpool, max(plan.clients) + 2, "apt-get install pgpool2"),
-    }
-    for name, (start, connections, remedy) in others.items():
+    if "pgbouncer" in plan.names:
+        pooled = running.enter_context(columns.pgbouncer(folder, server, MAX_CLIENTS))
+        _add(compared, pooled, "pgbouncer", progress)
+    if "pgpool" in plan.names:
+        _add(
+            compared, running.enter_context(columns.pgpool(folder, server, max(plan.clients) + 2)), "pgpool2", progress
+        )
+    for name, workers in (("gateway", 1), ("workers", columns.WORKERS)):
         if name in plan.names:
-            column = running.enter_context(start(folder, server, connections))
-            if column is None:
-                progress(f"{name} is not installed (Debian: {remedy}); its column is left out")
-            else:
-                compared.append(column)
-    if "gateway" in plan.names:
-        compared.append(running.enter_context(columns.gateway(folder, server, MAX_CLIENTS)))
+            compared.append(running.enter_context(columns.gateway(folder, server, MAX_CLIENTS, workers=workers)))
     return compared
 
 
+def _add(compared: list[Column], column: Column | None, package: str, progress: Progress) -> None:
+    if column is None:
+        progress(f"{package} is not installed (Debian: apt-get install {package}); its column is left out")
+    else:
+        compared.append(column)
+
+
 def _measure_transactions(order: Sequence[Column], plan: Plan, results: report.Results, progress: Progress) -> None:
-    threads = max(1, report.cores() // 2)  # the other half is for the server and what stands in the middle
+    threads = _threads()
     for mode in plan.modes:
         for clients in plan.clients:
             rates: dict[str, float] = {}
@@ -153,6 +162,11 @@ def _measure_transactions(order: Sequence[Column], plan: Plan, results: report.R
             progress(f"pgbench -S -M {mode} -c {clients}: {_listed(rates, '{:,.0f}')} tps")
     for column in order:
         results.latency.setdefault(column.name, []).extend(pgbench.latencies_us(column, "simple", plan.seconds))
+
+
+def _threads() -> int:
+    """Of pgbench: the other processors are for the server and what stands in the middle."""
+    return max(1, report.cores() // 2)
 
 
 def _measure_streams(order: Sequence[Column], plan: Plan, results: report.Results, progress: Progress) -> None:

@@ -19,12 +19,21 @@ import yaml
 
 from nlsql_gateway.embedded import child
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres, pgbench_path
+from nlsql_gateway.server import users
 
-NAMES = ("direct", "pgbouncer", "pgpool", "gateway")
+NAMES = ("direct", "pgbouncer", "pgpool", "gateway", "workers")
+"""``workers`` is the gateway too, with several processes."""
 HOST = "127.0.0.1"
 DATABASE = "bench"
 USER = "bench"
-"The role of every column; it may read the pgbench tables and nothing else."
+"The role of every column; it may read the pgbench tables and nothing else. The policy gives it a row filter."
+READER = "reader"
+"Who reads the large results: granted, not filtered."
+LOGIN = "login"
+"Who logs in with a password, where logging in is measured."
+PASSWORD = "a password to measure with"
+WORKERS = 2
+"""Of the column of that name: as many as leave something of four processors to pgbench and the server."""
 POLICY = Path(__file__).with_name("policy.yaml")
 SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin"
 "Debian puts PgBouncer and Pgpool-II where an ordinary user's PATH does not look."
@@ -43,18 +52,19 @@ class Column:
     pid: int | None
     "Of the process in the middle; None for direct, and for pgpool, which is many that share memory."
 
-    def conninfo(self) -> str:
-        return f"host={HOST} port={self.port} dbname={DATABASE} user={USER} sslmode=disable"
+    def conninfo(self, user: str = USER) -> str:
+        return f"host={HOST} port={self.port} dbname={DATABASE} user={user} sslmode=disable"
 
 
 @contextmanager
 def postgres(folder: Path, scale: int, max_connections: int) -> Iterator[EmbeddedPostgres]:
-    """A fresh server with pgbench's tables at ``scale`` (100,000 accounts each) and the role that reads them.
+    """A fresh server with pgbench's tables at ``scale`` (100,000 accounts each) and the roles that read them.
 
-    Logins are trusted everywhere: login is not what is compared.
+    All logins are trusted but that of ``LOGIN``.
     """
     settings = {"max_connections": str(max_connections), "shared_buffers": "512MB"}
-    with EmbeddedPostgres(folder / "postgres", auth="trust", durable=False, settings=settings) as server:
+    hba = f"host all {LOGIN} {HOST}/32 scram-sha-256\nhost all all {HOST}/32 trust\n"
+    with EmbeddedPostgres(folder / "postgres", hba=hba, durable=False, settings=settings) as server:
         server.execute(f"CREATE DATABASE {DATABASE}")
         command: list[str | Path] = [
             pgbench_path(),
@@ -66,46 +76,61 @@ def postgres(folder: Path, scale: int, max_connections: int) -> Iterator[Embedde
         made = subprocess.run(command, capture_output=True, text=True, check=False)
         if made.returncode != 0:
             raise BenchmarkError(f"pgbench -i: {made.stderr.strip()}")
-        server.execute(
-            f"CREATE ROLE {USER} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {USER}; VACUUM ANALYZE", DATABASE
-        )
+        for role in (USER, READER, LOGIN):
+            server.execute(
+                f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}';"
+                f" GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
+                DATABASE,
+            )
+        server.execute("VACUUM ANALYZE", DATABASE)
         yield server
 
 
 @contextmanager
-def pgbouncer(folder: Path, upstream: EmbeddedPostgres, max_connections: int) -> Iterator[Column | None]:
-    """PgBouncer in session mode, one server connection a client as in the gateway; None where it is not installed."""
+def pgbouncer(
+    folder: Path, upstream: EmbeddedPostgres, max_connections: int, *, login: bool = False
+) -> Iterator[Column | None]:
+    """PgBouncer in session mode, one server connection a client as in the gateway; None where it is not installed.
+
+    ``login``: clients log in with SCRAM-SHA-256.
+    """
     program = program_path("pgbouncer")
     if program is None:
         yield None
         return
     port = _free_port()
-    home = folder / "pgbouncer"
-    home.mkdir()
+    home = folder / f"pgbouncer-{port}"
+    home.mkdir(parents=True)
+    passwords = home / "users.txt"
+    passwords.write_text(f'"{LOGIN}" "{PASSWORD}"\n')
     settings = home / "pgbouncer.ini"
-    settings.write_text(
-        "[databases]\n"
-        f"{DATABASE} = host={upstream.host} port={upstream.port} dbname={DATABASE} user={USER}\n"
-        "[pgbouncer]\n"
-        f"listen_addr = {HOST}\nlisten_port = {port}\nunix_socket_dir =\n"
-        "auth_type = any\n"
-        f"pool_mode = session\ndefault_pool_size = {max_connections}\nmax_client_conn = {max_connections + 10}\n"
-        # As the gateway in this run: statements are its audit's business, connections are not logged.
-        "log_connections = 0\nlog_disconnections = 0\nlog_stats = 0\nverbose = 0\n"
-        "ignore_startup_parameters = extra_float_digits\n"
-    )
     account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # it refuses to run as root
-    # Opened here and named by the descriptor: the user it runs as may not be able to reach the folder (proc(5)).
-    with settings.open("rb") as opened, (home / "log").open("wb") as log:
-        process = child.spawn(
-            [program, f"/proc/self/fd/{opened.fileno()}"],
-            inherit=[opened.fileno()],
-            death_signal=signal.SIGKILL,
-            user=account.pw_name if account else None,
-            group=account.pw_gid if account else None,
-            stdout=log,
-            stderr=log,
+    # Files are opened here and named by the descriptor: the user it runs as may not reach the folder (proc(5)).
+    with passwords.open("rb") as known, (home / "log").open("wb") as log:
+        auth = "auth_type = any\n"
+        if login:
+            auth = f"auth_type = scram-sha-256\nauth_file = /proc/self/fd/{known.fileno()}\n"
+        settings.write_text(
+            "[databases]\n"
+            f"{DATABASE} = host={upstream.host} port={upstream.port} dbname={DATABASE} user={USER}\n"
+            "[pgbouncer]\n"
+            f"listen_addr = {HOST}\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"{auth}"
+            f"pool_mode = session\ndefault_pool_size = {max_connections}\nmax_client_conn = {max_connections + 10}\n"
+            # As the gateway in this run: statements are its audit's business, connections are not logged.
+            "log_connections = 0\nlog_disconnections = 0\nlog_stats = 0\nverbose = 0\n"
+            "ignore_startup_parameters = extra_float_digits\n"
         )
+        with settings.open("rb") as opened:
+            process = child.spawn(
+                [program, f"/proc/self/fd/{opened.fileno()}"],
+                inherit=[opened.fileno(), known.fileno()],
+                death_signal=signal.SIGKILL,
+                user=account.pw_name if account else None,
+                group=account.pw_gid if account else None,
+                stdout=log,
+                stderr=log,
+            )
     try:
         _wait_for(process, port, home / "log")
         yield Column("pgbouncer", port, process.pid)
@@ -125,7 +150,7 @@ def pgpool(folder: Path, upstream: EmbeddedPostgres, max_clients: int) -> Iterat
         return
     port = _free_port()
     home = folder / "pgpool"
-    home.mkdir()
+    home.mkdir(parents=True)
     settings = {
         "backend_clustering_mode": "raw",
         "listen_addresses": HOST,
@@ -161,14 +186,22 @@ def pgpool(folder: Path, upstream: EmbeddedPostgres, max_clients: int) -> Iterat
 
 
 @contextmanager
-def gateway(folder: Path, upstream: EmbeddedPostgres, max_connections: int) -> Iterator[Column]:
-    """``nlsql-gateway serve`` with the benchmark's policy and the audit log on, as a process of its own."""
-    home = folder / "gateway"
-    home.mkdir()
+def gateway(
+    folder: Path, upstream: EmbeddedPostgres, max_connections: int, *, workers: int = 1, login: bool = False
+) -> Iterator[Column]:
+    """``nlsql-gateway serve`` with the benchmark's policy and the audit log on, as a process of its own.
+
+    ``login``: clients log in with SCRAM-SHA-256.
+    """
+    name = "gateway" if workers == 1 else "workers"
+    home = folder / f"{name}{'-login' if login else ''}"
+    home.mkdir(parents=True)
+    if login:
+        users.add(home / "users", LOGIN, PASSWORD)
     settings = {
-        "listen": {"host": HOST, "port": 0, "max_clients": max_connections},
+        "listen": {"host": HOST, "port": 0, "max_clients": max_connections, "workers": workers},
         "upstream": {"host": upstream.host, "port": upstream.port, "user": USER, "sslmode": "disable"},
-        "auth": {"method": "trust"},
+        "auth": {"method": "scram-sha-256", "users": "users"} if login else {"method": "trust"},
         "ask": {"backend": "none"},
         "policy": str(POLICY),
         "audit": {"path": "audit.jsonl", "durability": "written"},
@@ -187,7 +220,7 @@ def gateway(folder: Path, upstream: EmbeddedPostgres, max_connections: int) -> I
         line = process.stdout.readline().decode().split()  # it prints one line, or ends
         if len(line) != 3 or line[0] != "ready":
             raise BenchmarkError(f"nlsql-gateway did not start: {(home / 'log').read_text().strip()[-2000:]}")
-        yield Column("gateway", int(line[2]), process.pid)
+        yield Column(name, int(line[2]), process.pid)
     finally:
         child.end(process, signal.SIGTERM, patience=20)
         process.stdout.close()

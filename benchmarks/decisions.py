@@ -38,7 +38,7 @@ def decide_us(catalog: Catalog, policy: Policy) -> dict[str, float]:
     ``plain`` is somebody with grants alone, ``filtered`` somebody whose statements are rewritten.
     """
     found: dict[str, float] = {}
-    for kind, user in (("plain", "bench"), ("filtered", "clerk")):
+    for kind, user in (("plain", "reader"), ("filtered", "clerk")):
         principal = policy.principal(user)
         times = [_median_us(text, principal, catalog, policy) for text in STATEMENTS]
         found[f"{kind}_p50"] = statistics.median(times)

@@ -14,6 +14,9 @@ from typing import Any
 
 from benchmarks.columns import NAMES
 
+OTHERS = ("direct", "pgbouncer", "pgpool")
+"""What the gateway is compared with."""
+
 Samples = dict[str, list[float]]
 "Column name -> one number a round."
 
@@ -26,6 +29,8 @@ class Results:
     "Mode -> clients -> transactions a second."
     latency: dict[str, list[int]] = field(default_factory=dict)
     "Column -> microseconds of every transaction of one client, simple protocol."
+    connections: Samples = field(default_factory=dict)
+    "Logins a second, one statement each."
     stream_rows: dict[str, Samples] = field(default_factory=dict)
     "text or binary -> seconds."
     stream_gb: Samples = field(default_factory=dict)
@@ -51,6 +56,7 @@ class Results:
                 - percentile(self.latency["direct"], percent)
                 for percent in (50, 99)
             }
+        found["connections_per_second"] = _medians(self.connections, 0)
         found["stream_rows"] = {kind: _medians(columns, 3) for kind, columns in self.stream_rows.items()}
         found["stream_gb"] = _medians(self.stream_gb, 2)
         found["peak_kb"] = self.peak_kb
@@ -96,11 +102,12 @@ def today() -> datetime:
 
 def table(found: Mapping[str, Any]) -> str:
     """What a person reads: the measured numbers, and the gateway's as a ratio to each of the others."""
-    heads = [*NAMES, *(f"/{name}" for name in NAMES[:-1])]
+    heads = [*NAMES, *(f"/{name}" for name in OTHERS), "w/pgbouncer"]
     lines = [f"{'':22}" + "".join(f"{head:>11}" for head in heads)]
     for mode, by_clients in found["pgbench"].items():
         for clients, columns in by_clients.items():
             lines.append(_row(f"{mode} -c {clients}, tps", columns, "{:,.0f}"))
+    lines.append(_row("connections a second", found["connections_per_second"], "{:,.0f}"))
     for kind, columns in found["stream_rows"].items():
         lines.append(_row(f"10^6 rows {kind}, s", columns, "{:.2f}"))
     lines.append(_row("1 GB, s", found["stream_gb"], "{:.1f}"))
@@ -118,11 +125,12 @@ def table(found: Mapping[str, Any]) -> str:
 
 def _row(label: str, columns: Mapping[str, float], style: str) -> str:
     cells = [style.format(columns[name]) if name in columns else "-" for name in NAMES]
-    ratios = [
-        f"{columns['gateway'] / columns[name]:.2f}" if "gateway" in columns and columns.get(name) else "-"
-        for name in NAMES[:-1]
-    ]
+    ratios = [_ratio(columns, "gateway", name) for name in OTHERS] + [_ratio(columns, "workers", "pgbouncer")]
     return f"{label:22}" + "".join(f"{cell:>11}" for cell in (*cells, *ratios))
+
+
+def _ratio(columns: Mapping[str, float], one: str, other: str) -> str:
+    return f"{columns[one] / columns[other]:.2f}" if one in columns and columns.get(other) else "-"
 
 
 def _medians(columns: Mapping[str, Sequence[float]], digits: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ import time
 
 import asyncpg
 
-from benchmarks.columns import DATABASE, HOST, USER, BenchmarkError, Column
+from benchmarks.columns import DATABASE, HOST, READER, BenchmarkError, Column
 from nlsql_gateway.embedded.postgres import psql_path
 
 ROWS_PER_SCALE = 100_000
@@ -27,7 +27,7 @@ def binary_s(column: Column, rows: int) -> float:
     """Seconds until asyncpg, which asks for binary, has every account. Raises BenchmarkError when rows are missing."""
 
     async def fetch() -> float:
-        connection = await asyncpg.connect(host=HOST, port=column.port, user=USER, database=DATABASE, ssl=False)
+        connection = await asyncpg.connect(host=HOST, port=column.port, user=READER, database=DATABASE, ssl=False)
         try:
             start = time.perf_counter()
             found = len(await connection.fetch(_ROWS))
@@ -47,7 +47,7 @@ def wide_s(column: Column) -> float:
 
 
 def _psql(column: Column, query: str, *options: str) -> float:
-    command = [str(psql_path()), "-XqAt", "--output=/dev/null", *options, f"--command={query}", column.conninfo()]
+    command = [str(psql_path()), "-XqAt", "--output=/dev/null", *options, f"--command={query}", column.conninfo(READER)]
     start = time.perf_counter()
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     elapsed = time.perf_counter() - start

@@ -15,7 +15,7 @@ from benchmarks import columns
 from benchmarks.__main__ import Plan, Progress, run
 
 ROOT = Path(__file__).parents[2]
-NAMES = tuple(name for name in columns.NAMES if name in ("direct", "gateway") or columns.program_path(name))
+NAMES = tuple(name for name in columns.NAMES if name in ("direct", "gateway", "workers") or columns.program_path(name))
 
 
 def test_measures_every_figure_of_every_column() -> None:
@@ -24,6 +24,7 @@ def test_measures_every_figure_of_every_column() -> None:
     assert set(found["pgbench"]["prepared"]["2"]) == set(NAMES)
     assert all(rate > 0 for rate in found["pgbench"]["prepared"]["2"].values())
     assert found["added_latency_us"]["p50"] > 0
+    assert set(found["connections_per_second"]) == set(NAMES) - {"pgpool"}
     for kind in ("text", "binary"):
         assert set(found["stream_rows"][kind]) == set(NAMES)
     assert set(found["stream_gb"]) == set(NAMES)
