@@ -141,7 +141,7 @@ class Requests:
                 failed = True
                 if entry.change is not None:
                     entry.change.answered(False)
-                name = parse_parse(message[HEADER:]).name if entry.step is Step.PARSE else REFUSED_NAME
+                name = parse_parse(message[HEADER:], self._errors()).name if entry.step is Step.PARSE else REFUSED_NAME
                 self._out[index] = (Parse(name, "").encode(REFUSED_TEXT), entry.refused(refusal, Step.PARSE))
         if failed and self._conversation.phase is Phase.READY:
             self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)

@@ -62,6 +62,8 @@ def _again(kind: bytes, body: bytes) -> bytes:
             return downstream.parse_execute(body).encode() + b"\0" + body[-4:]
         case _:
             mechanism, answer = downstream.parse_sasl_initial(body)
+            if answer is None:
+                return mechanism.encode() + b"\0\xff\xff\xff\xff"
             return upstream.sasl_initial(mechanism, answer)[5:]
 
 

@@ -76,6 +76,9 @@ class ListGate:
             (str(self.version), ""), sql != text and not asked,
         )  # fmt: skip
 
+    def passes(self) -> bool:
+        return False
+
     def current(self, admitted: Admitted, client: Client) -> bool:
         return admitted.versions[0] == str(self.version)
 
@@ -110,7 +113,7 @@ class Gateway:
         self.has_left = False
         self.question: Coroutine[Any, Any, Verdict] | None = None
         accounts = Accounts(gate, ADA, lambda: None)
-        self.responses = Responses(self.conversation, accounts, self._write, lambda: None)
+        self.responses = Responses(self.conversation, accounts, self._write, lambda: None, gate.passes)
         self.requests = Requests(
             self.conversation,
             accounts,
