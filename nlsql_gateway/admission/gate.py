@@ -8,20 +8,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Literal
 
+from nlsql_gateway.admission.remembered import Context, Remembered
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
 from nlsql_gateway.admission.wording import explanation, notice
 from nlsql_gateway.ask import Asker, Problem
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Sink
 from nlsql_gateway.errors import AskTimeout, GatewayError, ModelUnavailable, StatementError, UpstreamError
 from nlsql_gateway.policy import Applied, Deny, Policy, Reason, decide, visible
-from nlsql_gateway.sql import Batch, Catalog, Kind, Question, classify
+from nlsql_gateway.sql import Batch, Catalog, Kind, Question, Statement, classify
 
 REFRESH_PAUSE = 1.0
 """Seconds between two readings of a catalog that unknown names may cause: a client cannot make us read it all day."""
-
-CACHE_ENTRIES = 4096
-CACHE_TEXT = 16 * 1024
-"""Characters of the longest text that is kept with its judgement."""
 
 
 @dataclass(slots=True)
@@ -40,13 +37,19 @@ class Admission:
     "Nanoseconds since the epoch."
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
-    _judged: dict[tuple[str, str, str, str], Judgement] = field(default_factory=dict)
+    _remembered: Remembered = field(default_factory=Remembered)
     _refreshed: dict[str, float] = field(default_factory=dict)
 
     def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
         """Admit ``text`` without awaiting anything; None when that cannot be: then call ``admit``."""
+        context = self._context(client)
+        if context is None:
+            return None
+        known = self._remembered.get(context, text)
+        if known is not None:
+            return self._record(text, client, known[0], known[1])
         judgement = self._judge_now(text, client)
-        return None if judgement is None else self._record(text, client, judgement)
+        return None if judgement is None else self._record(text, client, judgement, judgement.sql)
 
     async def admit(self, text: str, client: Client) -> Admitted | Refused:
         """Admit ``text``. Cancel the task to cancel a question; the cancelled question is recorded too."""
@@ -55,9 +58,9 @@ class Admission:
         except asyncio.CancelledError:
             words = _words(text)
             cancelled = Judgement("error", sqlstate=AskTimeout.default_sqlstate, reason="cancelled", question=words)
-            self._record(text, client, cancelled)
+            self._record(text, client, cancelled, "")
             raise
-        return self._record(text, client, judgement)
+        return self._record(text, client, judgement, judgement.sql)
 
     def current(self, admitted: Admitted, client: Client) -> bool:
         """Whether the pair of policy and catalog that admitted this is still in force. If not: admit the text again."""
@@ -108,6 +111,10 @@ class Admission:
     async def judge(self, text: str, client: Client) -> Judgement:
         """The judgement on ``text``, questions answered and the catalog read where needed; records nothing."""
         database = self.database(client.database)
+        context = self._context(client)
+        known = self._remembered.get(context, text) if context is not None else None
+        if known is not None:
+            return known[0] if known[0].sql == known[1] else replace(known[0], sql=known[1])
         judgement = self._judge_now(text, client, final=not self._may_refresh(client.database))
         if judgement is not None:
             return judgement
@@ -127,10 +134,6 @@ class Admission:
         catalog = None if policy.pass_through else self.database(client.database).catalog()
         if catalog is None and not policy.pass_through:
             return None
-        key = (*_versions(policy, catalog), client.principal.name, text)
-        cached = self._judged.get(key)
-        if cached is not None:
-            return cached
         try:
             batch = classify(text)
         except GatewayError as error:
@@ -144,17 +147,23 @@ class Admission:
         judgement = self._decide(text, batch, client, policy, catalog)
         if judgement.reason == Reason.UNKNOWN_NAME.value:
             return judgement if final else None
-        if len(text) <= CACHE_TEXT:
-            if len(self._judged) >= CACHE_ENTRIES:
-                self._judged.pop(next(iter(self._judged)))
-            self._judged[key] = judgement
+
+        def judge(sample: str) -> Judgement | None:
+            try:
+                batch = classify(sample)
+            except GatewayError:
+                return None
+            return None if isinstance(batch, Question) else self._decide(sample, batch, client, policy, catalog)
+
+        context = (*judgement.versions, client.principal.name)
+        self._remembered.put(context, batch, judgement, judge, blind=policy.pass_through)
         return judgement
 
     def _decide(self, text: str, batch: Batch, client: Client, policy: Policy, catalog: Catalog | None) -> Judgement:
         """All statements of a text or none: one that is denied denies the others."""
         versions = _versions(policy, catalog)
         if policy.pass_through or catalog is None:
-            return Judgement("allow", sql=text, statements=batch.statements, versions=versions)
+            return Judgement("allow", sql=text, statements=_bare(batch), versions=versions)
         changed: dict[int, str] = {}
         applied: list[Applied] = []
         relations: set[str] = set()
@@ -181,7 +190,7 @@ class Admission:
         return Judgement(
             "allow",
             sql=batch.replace(changed) if changed else text,
-            statements=batch.statements,
+            statements=_bare(batch),
             applied=tuple(applied),
             relations=tuple(sorted(relations)),
             functions=tuple(sorted(functions)),
@@ -253,24 +262,38 @@ class Admission:
     def _may_refresh(self, database: str) -> bool:
         return self.monotonic() - self._refreshed.get(database, -REFRESH_PAUSE) >= REFRESH_PAUSE
 
-    def _record(self, text: str, client: Client, judgement: Judgement) -> Admitted | Refused:
+    def _context(self, client: Client) -> Context | None:
+        """What a judgement depends on besides the text; None: the catalog was never read."""
+        policy = self.policy()
+        if policy.pass_through:
+            return (policy.version, "", client.principal.name)
+        catalog = self.database(client.database).catalog()
+        return None if catalog is None else (policy.version, catalog.version, client.principal.name)
+
+    def _record(self, text: str, client: Client, judgement: Judgement, sql: str) -> Admitted | Refused:
+        """``sql`` is what an allowing judgement says of this very text; its own ``sql`` may be that of another one."""
         record_id = self.new_id()
         allowed = judgement.verdict == "allow"
-        sql = judgement.sql if allowed else None
-        self.sink.add(DecisionRecord(record_id, self.clock(), text, sql, client.origin, judgement.ruling))
+        sent = sql if allowed else None
+        self.sink.add(DecisionRecord(record_id, self.clock(), text, sent, client.origin, judgement.ruling))
         if allowed:
             return Admitted(
                 record_id,
-                judgement.sql,
+                sql,
                 judgement.statements,
                 judgement.source or text,
                 judgement.notices,
                 judgement.versions,
-                judgement.sql != text,
+                sql != text,
             )
         return Refused(
             record_id, judgement.sqlstate, judgement.message, judgement.detail, judgement.hint, judgement.position
         )
+
+
+def _bare(batch: Batch) -> tuple[Statement, ...]:
+    """The statements without their trees, which nobody needs any more: what is admitted may be kept for long."""
+    return tuple(replace(statement, node={}, inner=None) for statement in batch.statements)
 
 
 def _versions(policy: Policy, catalog: Catalog | None) -> tuple[str, str]:
