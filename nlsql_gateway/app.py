@@ -200,9 +200,10 @@ def _audit_writable(settings: Settings) -> str:
     folder = settings.audit.path.parent
     while not folder.exists():
         folder = folder.parent
-    target = settings.audit.path if settings.audit.path.exists() else folder
-    if not os.access(target, os.W_OK):
-        raise AuditError(f"{target} cannot be written")
+    there = [chain for chain in audit.chains(settings.audit.path) if chain.exists()]
+    for target in [*there, *([] if settings.audit.path in there else [folder])]:
+        if not os.access(target, os.W_OK):
+            raise AuditError(f"{target} cannot be written")
     return f"{settings.audit.path}, {settings.audit.durability}"
 
 
