@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
 import shutil
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -180,7 +184,10 @@ def test_a_handshake_that_fails_ends_the_connection(
 
 
 def test_tls_is_1_2_or_later(server: Server, authority: Authority) -> None:
-    """Checklist: TLS policy: min 1.2."""
+    """Checklist: TLS policy: min 1.2, also where OpenSSL's own configuration would allow less."""
+    tls = server_tls(authority.server())
+    assert tls is not None
+    assert tls.context.minimum_version == ssl.TLSVersion.TLSv1_2
     served = server.start(tls=authority.server())
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
@@ -298,9 +305,33 @@ def test_a_bad_file_is_an_error_of_the_configuration(tmp_path: Path, authority: 
             server_tls(tls)
 
 
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from nlsql_gateway.config import Tls
+from nlsql_gateway.errors import ConfigError
+from nlsql_gateway.server.tls import server_tls
+os.close(os.open(os.ttyname(1), os.O_RDWR))  # the terminal of this session from here on
+try:
+    server_tls(Tls(certificate=Path(sys.argv[1]), key=Path(sys.argv[2])))
+except ConfigError as error:
+    print("refused", error.message)
+"""
+
+
 def test_an_encrypted_key_is_an_error_and_no_question(authority: Authority, tmp_path: Path) -> None:
     """OpenSSL would ask for its password on the terminal, for ever at a reload."""
     encrypted = tmp_path / "encrypted.pem"
     encrypted.write_bytes(authority.encrypted_key(b"a password"))
-    with pytest.raises(ConfigError, match=r"listen\.tls"):
-        server_tls(Tls(certificate=authority.file, key=encrypted))
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, authority.file, encrypted],
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0
+        said = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert said.startswith("refused listen.tls:"), said
