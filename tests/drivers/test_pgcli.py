@@ -40,3 +40,9 @@ def test_queries_and_backslash_commands(governed: RunningGateway, tmp_path: Path
     )
     for part in ("***@***", "order_items", "order_id", "permission denied for column salary", "still here"):
         assert part in out
+    mine = [record for record in governed.records() if record.get("application_name") == "pgcli"]
+    # The sweeps for its completion, in a connection of their own, and what was typed.
+    for catalog in ("current_schemas", "pg_namespace", "pg_attribute", "confkey", "pg_proc", "pg_type", "pg_database"):
+        assert any(catalog in record["text"] and record["verdict"] == "allow" for record in mine), catalog
+    refused = [record["text"] for record in mine if record["verdict"] != "allow"]
+    assert refused == ["SELECT salary FROM employees"]
