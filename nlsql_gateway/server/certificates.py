@@ -41,7 +41,11 @@ def check(der: bytes | None, user: str, auth: Auth) -> None:
     except ValueError:  # OpenSSL takes what cryptography holds to be malformed
         found = ()
     if not any(user in _users_of(name, auth) for name in found):
-        raise AuthenticationError(f'certificate authentication failed for user "{user}"', sqlstate="28000")
+        raise AuthenticationError(
+            f'certificate authentication failed for user "{user}"',
+            detail=f"names in the certificate ({auth.certificate_name}): {', '.join(found) or 'none'}",  # for the log
+            sqlstate="28000",
+        )
 
 
 def _users_of(name: str, auth: Auth) -> list[str]:
