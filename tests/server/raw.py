@@ -62,6 +62,8 @@ class Raw:
         self.parameters: dict[str, str] = {}
         self.key = b""
         self.notices: list[bytes] = []
+        self.status = b""
+        "Of the ReadyForQuery that ended the login."
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +113,7 @@ class Raw:
                 case "E":
                     raise AssertionError(parse_fault(body).fields)
                 case "Z":
+                    self.status = body
                     return self
                 case _:
                     pass

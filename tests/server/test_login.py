@@ -21,11 +21,16 @@ def raw(served: Served) -> Raw:
 
 
 def test_parameters_are_the_upstreams_and_the_key_is_ours(served: Served, postgres: EmbeddedPostgres) -> None:
-    """Checklist: ParameterStatus: the REAL upstream values; DateStyle like ISO, MDY. BackendKeyData: mint our own."""
+    """Checklist: ParameterStatus: server_version and all others: the REAL upstream values, DateStyle among them.
+
+    BackendKeyData: mint our own. ReadyForQuery I.
+    """
     with raw(served) as client, Raw(postgres.host, postgres.port) as direct:
         client.login(application_name="test", DateStyle="German")
         direct.login("postgres", postgres.password, application_name="test", DateStyle="German")
         assert client.parameters == direct.parameters
+        assert {"server_version", "server_encoding", "is_superuser", "search_path"} <= set(client.parameters)
+        assert client.status == direct.status == b"I"
         client.send(query("SELECT pg_backend_pid()"))
         assert len(client.key) == 8
         assert str(struct.unpack("!i", client.key[:4])[0]).encode() not in client.until("Z")[1][1]
