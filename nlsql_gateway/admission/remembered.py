@@ -46,6 +46,8 @@ class _Variant:
 
 @dataclass(slots=True)
 class Remembered:
+    entries: int = ENTRIES
+    characters: int = CHARACTERS
     _exact: dict[tuple[str, ...], Judgement] = field(default_factory=dict)
     _exact_size: int = 0
     _shapes: dict[tuple[str, ...], list[_Variant]] = field(default_factory=dict)
@@ -97,14 +99,14 @@ class Remembered:
         elif len(variants) < VARIANTS and (made := _variant(batch, judgement, judge, blind=blind)) is not None:
             variants.append(made)
             self._shapes_size += _weight(made)
-        while len(self._shapes) > ENTRIES or self._shapes_size > CHARACTERS:
+        while len(self._shapes) > self.entries or self._shapes_size > self.characters:
             first = next(iter(self._shapes))
             self._shapes_size -= _length(first, self._shapes.pop(first))
 
     def _put_exact(self, key: tuple[str, ...], judgement: Judgement) -> None:
         self._exact_size += _size(key, judgement)
         self._exact[key] = judgement
-        while len(self._exact) > ENTRIES or self._exact_size > CHARACTERS:
+        while len(self._exact) > self.entries or self._exact_size > self.characters:
             first = next(iter(self._exact))
             self._exact_size -= _size(first, self._exact.pop(first))
 
