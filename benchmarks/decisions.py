@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 from benchmarks.columns import DATABASE, HOST, USER
+from nlsql_gateway.admission import Judgement
+from nlsql_gateway.admission.remembered import Remembered
 from nlsql_gateway.config import Upstream
-from nlsql_gateway.policy import Policy, Principal, decide
+from nlsql_gateway.policy import Allow, Policy, Principal, decide
 from nlsql_gateway.server.postgres import Databases
 from nlsql_gateway.sql import Batch, Catalog, classify
 
@@ -43,6 +45,7 @@ def decide_us(catalog: Catalog, policy: Policy) -> dict[str, float]:
         times = [_median_us(text, principal, catalog, policy) for text in STATEMENTS]
         found[f"{kind}_p50"] = statistics.median(times)
         found[f"{kind}_max"] = max(times)
+        found[f"{kind}_hit"] = _hit_us(principal, catalog, policy)
     return found
 
 
@@ -56,3 +59,28 @@ def _median_us(text: str, principal: Principal, catalog: Catalog, policy: Policy
             decide(statement, principal, catalog, policy)
         times.append(time.perf_counter_ns() - start)
     return statistics.median(times) / 1000
+
+
+def _hit_us(principal: Principal, catalog: Catalog, policy: Policy) -> float:
+    """The first of ``STATEMENTS`` with another number each time."""
+    before, after = STATEMENTS[0].split("4711")
+    remembered = Remembered()
+    context = (policy.version, catalog.version, principal.name)
+
+    def judge(text: str) -> Judgement | None:
+        batch = classify(text)
+        assert isinstance(batch, Batch)
+        decision = decide(batch.statements[0], principal, catalog, policy)
+        return Judgement("allow", sql=decision.sql) if isinstance(decision, Allow) else None
+
+    for number in range(3):
+        text = f"{before}{number + 1}{after}"
+        batch, judgement = classify(text), judge(text)
+        assert isinstance(batch, Batch)
+        assert judgement is not None
+        remembered.put(context, batch, judgement, judge, blind=False)
+    texts = [f"{before}{number}{after}" for number in range(1000, 21000)]
+    start = time.perf_counter_ns()
+    for text in texts:
+        assert remembered.get(context, text) is not None
+    return (time.perf_counter_ns() - start) / 1000 / len(texts)
