@@ -17,6 +17,7 @@ import yaml
 
 from nlsql_gateway.audit import chains
 from nlsql_gateway.embedded.postgres import psql_path
+from nlsql_gateway.server import users
 
 COMMAND = Path(sys.executable).parent / "nlsql-gateway"
 PASSWORDS = {name: f"{name}-secret" for name in ("ada", "emil", "nora", "petra", "otto")}
@@ -126,15 +127,9 @@ def gateway(
         settings[name] = {**settings.get(name, {}), **section}  # type: ignore[dict-item]  # sections are mappings
     (folder / "gateway.yaml").write_text(yaml.safe_dump(settings))
     environment = {**os.environ, "UPSTREAM_PASSWORD": password, "PYTHONWARNINGS": "default"}  # noqa: TID251
-    for user, secret in () if (folder / "users.txt").exists() else PASSWORDS.items():
-        subprocess.run(
-            [COMMAND, "user", "add", user, "--config", folder / "gateway.yaml", "--password-stdin"],
-            input=secret + "\n",
-            text=True,
-            check=True,
-            capture_output=True,
-            env=environment,
-        )
+    if not (folder / "users.txt").exists():
+        for user, secret in PASSWORDS.items():
+            users.add(folder / "users.txt", user, secret)
     with (folder / "gateway.log").open("w") as log:
         process = subprocess.Popen(
             [COMMAND, "serve", "--config", folder / "gateway.yaml"],

@@ -25,7 +25,8 @@ class CancelFront:
         "A CancelRequest is here."
         self.let_go = threading.Event()
         self.count = 0
-        "CancelRequests that came."
+        "CancelRequests that came in clear."
+        self.connections = 0
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -34,6 +35,7 @@ class CancelFront:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self.connections += 1
                 server = socket.create_connection(next(self._upstreams))
                 self._open += [client, server]
                 for pair in ((client, server), (server, client)):

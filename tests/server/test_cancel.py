@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.server.cancel import FORWARDED, MAX_REPLICA, MAX_WORKERS, CancelKeys, Place
 from nlsql_gateway.wire.messages import CANCEL_REQUEST
+from tests.server.authority import Authority
 from tests.server.cancel_front import CancelFront, cancel_front
 from tests.server.conftest import Served, Server
 from tests.server.raw import SYNC, Raw, bind, execute, parse, query
@@ -319,6 +321,24 @@ def test_a_cancel_finds_its_replica(server: Server) -> None:
         client.until("Z")
         client.send(query("SELECT 1"))
         assert [kind for kind, _ in client.until("Z")] == ["T", "D", "C", "Z"]
+
+
+@pytest.mark.parametrize("more", [{}, {"required": True}, {"required": True, "mutual": True}])
+def test_a_request_is_encrypted_for_a_peer_with_tls(
+    server: Server, authority: Authority, more: dict[str, bool]
+) -> None:
+    ca = {"client_ca": authority.file} if more.get("mutual") else {}
+    second = server.start(tls=authority.server(required=more.get("required", False), **ca), cancel={"replica_id": 2})
+    with cancel_front(("127.0.0.1", second.port)) as between, Raw("127.0.0.1", second.port) as client:
+        between.let_go.set()
+        first = server.start(cancel={"replica_id": 1, "peers": {2: f"localhost:{between.port}"}})
+        client.start_tls(ssl.create_default_context(cafile=authority.file))
+        client.login()
+        client.send(query("SELECT pg_sleep(60)"))
+        time.sleep(0.2)
+        assert send_cancel(first.port, client.key)
+        assert client.error()["C"] == "57014"
+        assert (between.connections, between.count) == (1, 0), "nobody between saw it"
 
 
 def test_a_request_is_forwarded_once(server: Server) -> None:
