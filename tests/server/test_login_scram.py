@@ -7,6 +7,7 @@ import os
 import struct
 from pathlib import Path
 
+import pg8000.native
 import psycopg
 import pytest
 from cryptography import x509
@@ -52,6 +53,22 @@ def test_libpq_binds_the_channel(server: Server, tmp_path: Path, kind: str, func
             assert connection.execute("SELECT 1").fetchone() == (1,)
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(served.conninfo(sslmode="require", channel_binding="require", password="wrong"))
+
+
+@pytest.mark.parametrize("function", [hashes.SHA256(), hashes.SHA384()], ids=lambda value: value.name)
+def test_pg8000_binds_the_channel(server: Server, tmp_path: Path, function: Hash) -> None:
+    """Another implementation of -PLUS: it takes the mechanism that is offered first, and its own hash."""
+    authority = Authority(tmp_path, hash_=function)
+    served = server.start(tls=authority.server())
+    connection = pg8000.native.Connection(
+        "ada", host="localhost", port=served.port, database="postgres", password="secret",
+        ssl_context=trusting(authority),
+    )  # fmt: skip
+    try:
+        assert connection.auth.mechanism_name == "SCRAM-SHA-256-PLUS"
+        assert connection.run("SELECT 1") == [[1]]
+    finally:
+        connection.close()
 
 
 @pytest.mark.parametrize("name", ["md5", "sha1"])
