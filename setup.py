@@ -16,7 +16,10 @@ COMPILED = [
     *(f"nlsql_gateway/admission/{name}.py" for name in ("gate", "remembered", "values")),
     *(
         f"nlsql_gateway/server/{name}.py"
-        for name in ("accounts", "conversation", "names", "relay", "requests", "responses", "session", "turn")
+        for name in (
+            *("accounts", "conversation", "effects", "names", "refusals", "relay", "renewals", "requests", "responses"),
+            *("session", "turn"),
+        )
     ),
 ]
 """The modules on the way of every message; docs/benchmarks.md says what compiling them gains."""

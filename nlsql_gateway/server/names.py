@@ -6,7 +6,7 @@ layers: what the upstream has confirmed, and what was sent and not answered yet,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from nlsql_gateway.admission import Admitted
@@ -15,8 +15,6 @@ from nlsql_gateway.wire.replies import Account
 
 T = TypeVar("T")
 
-_NAMING = frozenset({Kind.PREPARE, Kind.DEALLOCATE, Kind.DISCARD})
-
 
 def cut(name: str) -> str:
     """As PostgreSQL keeps it: 63 bytes (NAMEDATALEN - 1), so that two longer names may be one."""
@@ -24,13 +22,15 @@ def cut(name: str) -> str:
 
 
 class Portal:
-    __slots__ = ("account", "parameters", "prepared")
+    __slots__ = ("account", "is_held", "parameters", "prepared")
 
     def __init__(self, prepared: Admitted, parameters: tuple[str | None, ...]) -> None:
         self.prepared = prepared
         self.parameters = parameters
         self.account: Account | None = None
         "Of its last Execute; open between two Executes of a portal with a row limit."
+        self.is_held = False
+        "A cursor WITH HOLD: it outlives its transaction."
 
 
 class Namespace(Generic[T]):
@@ -100,39 +100,38 @@ class NameChange(Generic[T]):
 
 
 class Names:
-    """Both namespaces of a connection."""
+    """Both namespaces of a connection. ``effects.py`` has what SQL does to them."""
 
-    __slots__ = ("portals", "statements")
+    __slots__ = ("portals", "statements", "unsettled")
 
     def __init__(self) -> None:
         self.statements: Namespace[Admitted] = Namespace()
         self.portals: Namespace[Portal] = Namespace()
+        self.unsettled = 0
+        "Texts on their way that may change names."
 
-    def suspended(self) -> list[Account]:
-        """The accounts of all portals, which end with the transaction; the portals are forgotten."""
-        accounts = [portal.account for portal in self.portals.confirmed.values() if portal.account is not None]
-        self.portals.confirmed.clear()
-        return accounts
+    def suspended(self, *, held: bool = False) -> list[Account]:
+        """The accounts of all portals that end with the transaction; the portals are forgotten. ``held``: those too."""
+        confirmed = self.portals.confirmed
+        if not confirmed:
+            return []
+        ended = [portal for portal in confirmed.values() if held or not portal.is_held]
+        self.portals.confirmed = {name: portal for name, portal in confirmed.items() if portal not in ended}
+        return [portal.account for portal in ended if portal.account is not None]
 
-    def effects(self, admitted: Admitted) -> Callable[[bytes], None] | None:
-        """PREPARE, DEALLOCATE and DISCARD ALL share the namespace of Parse: Bind may come for what SQL prepared.
+    def under(self, statement: Statement) -> Admitted | None:
+        """What was admitted under the name that an EXECUTE or FETCH uses."""
+        if statement.kind is Kind.EXECUTE:
+            return self.statements.get(statement.name)
+        portal = self.portals.get(statement.name)
+        return portal.prepared if portal is not None else None
 
-        Call what is returned with the tag of each CommandComplete; None when the text has no such statement.
-        """
-        for statement in admitted.statements:
-            if statement.kind in _NAMING:
-                statements = iter(admitted.statements)
-                return lambda tag: self._completed(tag, statements, admitted)
-        return None
-
-    def _completed(self, tag: bytes, statements: Iterator[Statement], admitted: Admitted) -> None:
-        statement = next(statements, None)
-        match tag:
-            case b"DISCARD ALL" | b"DEALLOCATE ALL":
-                self.statements.confirmed.clear()
-            case b"PREPARE" if statement is not None:
-                self.statements.confirmed[statement.name] = admitted
-            case b"DEALLOCATE" if statement is not None:
-                self.statements.confirmed.pop(statement.name, None)
-            case _:
-                pass
+    def renew(self, statement: Statement, before: Admitted, verdict: Admitted) -> None:
+        """The same text, decided on again, under the name that an EXECUTE or FETCH uses."""
+        verdict = verdict._replace(statements=before.statements)
+        if statement.kind is Kind.EXECUTE:
+            self.statements.renew(statement.name, before, verdict)
+        else:
+            portal = self.portals.get(statement.name)
+            if portal is not None and portal.prepared is before:
+                portal.prepared = verdict

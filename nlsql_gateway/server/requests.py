@@ -15,8 +15,12 @@ from nlsql_gateway.admission import Admitted, Client, Refused
 from nlsql_gateway.errors import AuditError, ProtocolError
 from nlsql_gateway.server.accounts import Accounts
 from nlsql_gateway.server.conversation import Conversation
+from nlsql_gateway.server.effects import effects, uses
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.names import Portal
+from nlsql_gateway.server.refusals import REFUSED_NAME, REFUSED_TEXT, notices
+from nlsql_gateway.server.refusals import error as error_message
+from nlsql_gateway.server.renewals import Renewals, Verdict
 from nlsql_gateway.wire import upstream
 from nlsql_gateway.wire.downstream import (
     Bind,
@@ -28,18 +32,9 @@ from nlsql_gateway.wire.downstream import (
     parse_target,
 )
 from nlsql_gateway.wire.framing import HEADER, Frames
-from nlsql_gateway.wire.messages import fault
+from nlsql_gateway.wire.messages import message
 from nlsql_gateway.wire.replies import Expected, Step
 from nlsql_gateway.wire.states import Action, Event, Phase, after, move
-
-Verdict = Admitted | Refused
-
-REFUSED_TEXT: Final = "refused by nlsql-gateway"
-"""Certain to be a syntax error in every PostgreSQL."""
-
-REFUSED_NAME: Final = "nlsql-gateway refused"
-"""Of the statement that never comes to be: a failed Parse of the unnamed one would drop the client's own."""
-
 
 # Looking a member up in its class costs as much as the rest of the dispatch.
 _RELAY: Final = Action.RELAY
@@ -47,6 +42,8 @@ _ADMIT: Final = Action.ADMIT
 
 SKIPPED: Final = "57014"
 """The outcome of a question that was answered too late to run."""
+
+_FLUSH: Final = message(b"H")
 
 
 class Requests:
@@ -88,12 +85,31 @@ class Requests:
         "What waits for the verdict of ``ask``; meanwhile no message is taken."
         self._is_query = False
         "It is a Query: its admission alone says that it runs. A Parse runs nothing."
+        self._held: tuple[int, bytes] | None = None
+        "A message that depends on names which a text on its way may change; meanwhile no other is taken."
         self._left = False
+        self._renewals = Renewals(gate, self._extended, conversation.names, self._admit)
 
     @property
     def ahead(self) -> int:
         """Bytes that came and wait."""
-        return len(self._frames)
+        return len(self._frames) + (len(self._held[1]) if self._held is not None else 0)
+
+    @property
+    def is_holding(self) -> bool:
+        """A message waits for the upstream's answer to an earlier one: call ``go_on`` when something has come."""
+        return self._held is not None
+
+    def go_on(self) -> None:
+        """Take what was held, if it need not wait any more."""
+        conversation = self._conversation
+        if self._held is None or (conversation.names.unsettled and conversation.phase is Phase.READY):
+            return
+        (kind, whole), self._held = self._held, None
+        try:
+            self._take(kind, whole)
+        finally:
+            self._pump()
 
     def feed(self, data: bytes) -> None:
         self._frames.feed(data)
@@ -125,10 +141,10 @@ class Requests:
 
     def unrecorded(self, error: AuditError) -> None:
         """The records of what waits could not be kept: each message that has one is refused in its place."""
-        refusal = _error(Refused("", error.sqlstate, error.message, error.detail, error.hint))
+        refusal = error_message(Refused("", error.sqlstate, error.message, error.detail, error.hint))
         failed = False
         "The upstream will skip what follows, up to Sync."
-        for index, (message, entry) in enumerate(self._out):
+        for index, (sent, entry) in enumerate(self._out):
             if entry is None:
                 continue
             if entry.account is not None and entry.is_recorded:
@@ -141,7 +157,7 @@ class Requests:
                 failed = True
                 if entry.change is not None:
                     entry.change.answered(False)
-                name = parse_parse(message[HEADER:], self._errors()).name if entry.step is Step.PARSE else REFUSED_NAME
+                name = parse_parse(sent[HEADER:], self._errors()).name if entry.step is Step.PARSE else REFUSED_NAME
                 self._out[index] = (Parse(name, "").encode(REFUSED_TEXT), entry.refused(refusal, Step.PARSE))
         if failed and self._conversation.phase is Phase.READY:
             self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)
@@ -149,7 +165,7 @@ class Requests:
     def _pump(self) -> None:
         """Take all whole messages."""
         try:
-            while self._then is None and not self._left:
+            while self._then is None and self._held is None and not self._left:
                 found = self._frames.next()
                 if found is None:
                     break
@@ -203,12 +219,22 @@ class Requests:
             if notice:
                 self._inject(notice)
 
+    def _hold(self, whole: bytes) -> bool:
+        """Whether ``whole`` must wait: until the upstream has answered, nobody knows what its names will mean."""
+        if not self._conversation.names.unsettled:
+            return False
+        self._held = (whole[0], whole)
+        self._out.append((_FLUSH, None))  # without it the answer might come at the client's Sync, which waits too
+        return True
+
     # Text
 
     def _text(self, kind: int, whole: bytes) -> None:
         if self._conversation.unpinned and not self._gate.passes():
             names = ", ".join(sorted(self._conversation.unpinned))
             raise ProtocolError(f"a policy came into force that needs another {names}", hint="connect again")
+        if kind == ord("Q") and self._hold(whole):
+            return
         try:
             (self._query if kind == ord("Q") else self._parse)(whole)
         except ProtocolError as error:
@@ -240,15 +266,25 @@ class Requests:
             if isinstance(verdict, Refused):
                 self._refuse_query(verdict)
                 return
-            expected = Expected(
-                Step.QUERY,
-                self._accounts.open(verdict.record_id),
-                is_recorded=True,
-                rewritten=verdict.rewritten,
-                notice=_notices(verdict),
-                completed=self._conversation.names.effects(verdict),
-            )
-            self._send(whole if verdict.sql == text else upstream.query(verdict.sql), expected)
+            admitted = verdict
+
+            def go(refused: Refused | None) -> None:
+                account = self._accounts.open(admitted.record_id)
+                if refused is not None:
+                    self._accounts.close(account, refused.sqlstate)
+                    self._refuse_query(refused)
+                    return
+                expected = Expected(
+                    Step.QUERY,
+                    account,
+                    is_recorded=True,
+                    rewritten=admitted.rewritten,
+                    notice=notices(admitted),
+                    effects=effects(self._conversation.names, admitted, self._abandoned),
+                )
+                self._send(whole if admitted.sql == text else upstream.query(admitted.sql), expected)
+
+            self._renewals.all(uses(self._conversation.names, admitted), go)
 
         self._admit(text, self._simple, then)
 
@@ -263,7 +299,7 @@ class Requests:
                 Step.PARSE,
                 is_recorded=True,
                 rewritten=verdict.rewritten,
-                notice=_notices(verdict),
+                notice=notices(verdict),
                 change=self._conversation.names.statements.send(parse.name, verdict),
             )
             self._send(whole if verdict.sql == parse.text else parse.encode(verdict.sql), expected)
@@ -271,40 +307,37 @@ class Requests:
         self._admit(parse.text, self._extended, then)
 
     def _refuse_query(self, refused: Refused) -> None:
-        self._send(upstream.query(REFUSED_TEXT), Expected(Step.QUERY, refusal=_error(refused)))
+        self._send(upstream.query(REFUSED_TEXT), Expected(Step.QUERY, refusal=error_message(refused)))
 
     def _refuse_extended(self, refused: Refused, name: str = REFUSED_NAME) -> None:
         """In the place of any message of the extended protocol: a Parse that fails. The rest up to Sync is skipped."""
         refusal = Parse(name, "").encode(REFUSED_TEXT)
-        self._send(refusal, Expected(Step.PARSE, is_recorded=True, refusal=_error(refused)))
+        self._send(refusal, Expected(Step.PARSE, is_recorded=True, refusal=error_message(refused)))
         self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)
 
     # Statements and portals
 
     def _bind(self, whole: bytes) -> None:
         bind = parse_bind(whole[HEADER:])
+        if bind.statement and self._hold(whole):
+            return
         prepared = self._conversation.names.statements.get(bind.statement)
         if prepared is None:  # nothing that was admitted: it does not go upstream
             name = f'prepared statement "{bind.statement}"' if bind.statement else "unnamed prepared statement"
             self._refuse_extended(Refused("", "26000", f"{name} does not exist"))
             return
-        if self._gate.current(prepared, self._extended):
-            self._bound(whole, bind, prepared)
-            return
         before = prepared
 
         def then(verdict: Verdict) -> None:
-            """Policy or catalog changed since Parse: the statement must still come out the same."""
             if isinstance(verdict, Refused):
                 self._refuse_extended(verdict)
-            elif verdict.sql != before.sql:
-                message = "cached plan must not change result type"  # what PostgreSQL says when tables changed
-                self._refuse_extended(Refused(verdict.record_id, "0A000", message, hint="prepare the statement again"))
+            elif verdict is before:
+                self._bound(whole, bind, before)
             else:
                 self._conversation.names.statements.renew(bind.statement, before, verdict)
                 self._bound(whole, bind, verdict, is_recorded=True)
 
-        self._admit(prepared.source, self._extended, then)
+        self._renewals.one(before, then)
 
     def _bound(self, whole: bytes, bind: Bind, prepared: Admitted, *, is_recorded: bool = False) -> None:
         portal = Portal(prepared, bind.parameters)
@@ -313,10 +346,33 @@ class Requests:
 
     def _execute(self, whole: bytes) -> None:
         name = parse_execute(whole[HEADER:])
+        if name and self._hold(whole):
+            return
         portal = self._conversation.names.portals.get(name)
         if portal is None:
             self._refuse_extended(Refused("", "34000", f'portal "{name}" does not exist'))
             return
+        used = uses(self._conversation.names, portal.prepared)
+        if used and self._hold(whole):
+            return
+        found = portal
+
+        def run(refused: Refused | None) -> None:
+            if refused is not None:
+                self._refuse_extended(refused)
+            else:
+                self._run(whole, found)
+
+        def then(verdict: Verdict) -> None:
+            if isinstance(verdict, Refused):
+                self._refuse_extended(verdict)
+            else:
+                found.prepared = verdict
+                self._renewals.all(used, run)
+
+        self._renewals.one(portal.prepared, then)
+
+    def _run(self, whole: bytes, portal: Portal) -> None:
         account = portal.account
         is_new = account is None or account.is_closed
         if account is None or account.is_closed:
@@ -327,7 +383,7 @@ class Requests:
             account,
             is_recorded=is_new,
             rewritten=portal.prepared.rewritten,
-            completed=self._conversation.names.effects(portal.prepared),
+            effects=effects(self._conversation.names, portal.prepared, self._abandoned),
         )
         self._send(whole, expected)
 
@@ -341,22 +397,3 @@ class Requests:
         """A portal is gone; if it was suspended, nobody goes on with it."""
         if portal.account is not None:
             self._accounts.close(portal.account)
-
-
-def _error(refused: Refused) -> bytes:
-    return fault(
-        "ERROR",
-        refused.sqlstate,
-        refused.message,
-        detail=refused.detail,
-        hint=refused.hint,
-        position=refused.position,
-    ).encode()
-
-
-def _notices(admitted: Admitted) -> bytes:
-    if not admitted.notices:
-        return b""
-    return b"".join(
-        [fault("NOTICE", "00000", notice.message, detail=notice.detail).encode(b"N") for notice in admitted.notices]
-    )

@@ -79,20 +79,22 @@ class Responses:
     def _answered(self, kind: int, message: bytes) -> None:
         replies = self._conversation.replies
         head = replies.head
-        if kind == ord("C") and head is not None and head.completed is not None:
-            head.completed(message[HEADER:-1])
+        if kind == ord("C") and head is not None and head.effects is not None:
+            head.effects.completed(message[HEADER:-1])
         entry = replies.answered(kind)
         if entry is not None:
             self._notify()
             if entry.change is not None:
                 entry.change.answered(True)
+            if entry.effects is not None:
+                entry.effects.over()
             if entry.account is not None:
                 self._count(entry.account)
                 if kind != ord("s"):  # PortalSuspended: the next Execute goes on with it
                     self._accounts.close(entry.account)
         if kind == ord("Z"):
             self._conversation.status = message[HEADER:]
-            if self._conversation.is_idle:
+            if message[HEADER:] == b"I":  # all that the upstream has confirmed was of the transaction that is over
                 for account in self._conversation.names.suspended():
                     self._accounts.close(account)
             self._ready()
@@ -114,6 +116,8 @@ class Responses:
         for entry in dropped:
             if entry.change is not None:
                 entry.change.answered(False)
+            if entry.effects is not None:
+                entry.effects.over()
             if entry.account is not None:
                 self._accounts.close(entry.account, fault.sqlstate)
         return _instead(head, fault)
@@ -124,7 +128,7 @@ class Responses:
             if entry.account is not None:
                 self._count(entry.account)
                 self._accounts.close(entry.account, "08006")
-        for account in self._conversation.names.suspended():
+        for account in self._conversation.names.suspended(held=True):
             self._accounts.close(account)
 
     def _count(self, account: Account) -> None:

@@ -21,7 +21,8 @@ from nlsql_gateway.server.connect import UpstreamConnection
 from nlsql_gateway.server.conversation import Conversation
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.pipe import Pipe
-from nlsql_gateway.server.requests import Requests, Verdict
+from nlsql_gateway.server.renewals import Verdict
+from nlsql_gateway.server.requests import Requests
 from nlsql_gateway.server.responses import Responses, unpinned
 from nlsql_gateway.server.turn import Turn
 from nlsql_gateway.wire import upstream as to_upstream
@@ -140,7 +141,7 @@ class Session:
                 self._guarded(self._requests.feed, kept)
             if self._downstream.is_lost:
                 self._over.set()
-            self._let_go_on()
+            self._go_on()
 
     def shut_down(self) -> None:
         """Let what runs finish, then tell the client 57P01 and end."""
@@ -160,7 +161,7 @@ class Session:
         else:
             self._guarded(self._requests.feed, data)
         if (
-            (self._asking is not None or self._cancelling is not None)
+            (self._asking is not None or self._cancelling is not None or self._requests.is_holding)
             and not self._is_held
             and self._requests.ahead + len(self._kept) > READ_AHEAD
         ):
@@ -169,13 +170,21 @@ class Session:
 
     def _let_go_on(self) -> None:
         """A client that had to wait may send again, once nothing is waited for."""
-        if self._is_held and self._asking is None and self._cancelling is None:
+        if self._is_held and self._asking is None and self._cancelling is None and not self._requests.is_holding:
             self._is_held = False
             if not self._upstream.is_full:
                 self._downstream.resume()
 
     def _from_upstream(self, data: bytes) -> None:
         self._guarded(self._responses.feed, data)
+        if self._requests.is_holding:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """What waited for an answer of the upstream's may go on; but not while a cancel request is on its way."""
+        if self._cancelling is None:
+            self._guarded(lambda _: self._requests.go_on(), None)
+            self._let_go_on()
 
     def _guarded(self, feed: Callable[[Any], None], data: object) -> None:
         """Whatever goes wrong ends this session, with a word to the client, and nothing else."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from nlsql_gateway.errors import ProtocolError
@@ -51,6 +50,16 @@ class Change(Protocol):
         """Called once, with whether it did."""
 
 
+class Effects(Protocol):
+    """What a text does besides its result, told by the tags of its statements."""
+
+    def completed(self, tag: bytes) -> None:
+        """Called with the tag of each CommandComplete."""
+
+    def over(self) -> None:
+        """Called once, when no further reply will come."""
+
+
 class Account:
     """What the audit log is told of one run."""
 
@@ -69,7 +78,7 @@ class Account:
 class Expected:
     """A message that went upstream, and what is to be done when its reply comes."""
 
-    __slots__ = ("account", "change", "completed", "copied", "is_recorded", "notice", "refusal", "rewritten", "step")
+    __slots__ = ("account", "change", "copied", "effects", "is_recorded", "notice", "refusal", "rewritten", "step")
 
     def __init__(
         self,
@@ -81,7 +90,7 @@ class Expected:
         rewritten: bool = False,
         notice: bytes = b"",
         change: Change | None = None,
-        completed: Callable[[bytes], None] | None = None,
+        effects: Effects | None = None,
     ) -> None:
         self.step = step
         self.account = account
@@ -94,8 +103,7 @@ class Expected:
         self.notice = notice
         "NoticeResponses that go to the client before the reply."
         self.change = change
-        self.completed = completed
-        "Called with the tag of each CommandComplete."
+        self.effects = effects
         self.copied = 0
         "How often the client ended COPY data ahead of a CopyInResponse; of a Sync: that it came before such an end."
 
@@ -103,7 +111,9 @@ class Expected:
         """Turned into one whose message will fail and be answered with ``error``; ``step``: by another message."""
         self.step = step or self.step
         self.refusal = error
-        self.account = self.change = self.completed = None
+        if self.effects is not None:
+            self.effects.over()
+        self.account = self.change = self.effects = None
         self.notice = b""
         return self
 

@@ -82,7 +82,7 @@ def conversation(data: bytes) -> None:
             if order < len(CLIENT):
                 gateway.requests.feed(CLIENT[order])
             elif 64 <= order < 64 + len(UPSTREAM):
-                gateway.responses.feed(UPSTREAM[order - 64])
+                gateway.answered(UPSTREAM[order - 64])
             elif order < 128:
                 gateway.turn(fails=order == 127)
             elif order < 144:
@@ -91,7 +91,7 @@ def conversation(data: bytes) -> None:
             elif order < 192:
                 gateway.requests.feed(cursor.part())
             elif order < 250:
-                gateway.responses.feed(cursor.part())
+                gateway.answered(cursor.part())
             else:
                 gate.version += 1
             seen.look(gateway)

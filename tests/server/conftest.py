@@ -36,6 +36,8 @@ class SmallGate:
     closed: dict[str, Outcome] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     executions: list[tuple[str | None, ...]] = field(default_factory=list)
+    ran: dict[str, str] = field(default_factory=dict)
+    "The statement behind each execution."
     version: str = "1"
     unrecorded: bool = False
     unclosed: bool = False
@@ -93,6 +95,7 @@ class SmallGate:
     def executing(self, admitted: Admitted, client: Client, parameters: Sequence[str | None]) -> str:
         self.executions.append(tuple(parameters))
         record_id = self._id()
+        self.ran[record_id] = "; ".join(statement.text for statement in admitted.statements)
         self.opened.append(record_id)
         return record_id
 

@@ -106,7 +106,7 @@ class Through:
 
     def _downstream(self) -> None:
         if self.backend.out:
-            self.gateway.responses.feed(self._piece(self.backend.out))
+            self.gateway.answered(self._piece(self.backend.out))
 
     def _receive(self) -> None:
         self.client.feed(self._piece(self.gateway.to_client))
@@ -162,7 +162,7 @@ def test_a_question_that_is_skipped_has_an_outcome() -> None:
     gateway = Gateway(gate)
     gateway.requests.feed(raw.describe("S", "") + raw.query("SELECT 1 /*ask*/"))
     gateway.turn()
-    gateway.responses.feed(message(b"E", b"SERROR\0C26000\0Mno\0\0"))
+    gateway.answered(message(b"E", b"SERROR\0C26000\0Mno\0\0"))
     gateway.answer()
     gateway.end()
     assert [outcome.sqlstate for outcome in gate.closed.values()] == ["57014"]

@@ -175,6 +175,43 @@ def test_a_statement_that_comes_out_otherwise_under_a_new_policy(raw: Raw, serve
     assert served.gate.texts.count(text) == (3 if "rewrite" in text else 2)
 
 
+@pytest.mark.parametrize("text", ["SELECT 1", "SELECT 'rewrite'"])
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ([query("BEGIN; PREPARE s AS {}")], [query("EXECUTE s")]),
+        ([query("BEGIN"), parse("s", "{}")], [query("EXECUTE s")]),
+        ([query("BEGIN"), parse("s", "{}"), parse("e", "EXECUTE s"), SYNC, query("SELECT 1")], [query("EXECUTE e")]),
+        ([query("BEGIN; DECLARE c CURSOR FOR {}")], [query("FETCH c")]),
+        ([query("BEGIN; DECLARE c CURSOR FOR {}")], [query("MOVE c")]),
+        ([query("BEGIN"), parse("", "{}"), bind("c", "")], [query("FETCH c")]),
+        ([query("BEGIN; PREPARE s AS {}"), parse("e", "EXECUTE s")], [*run("e"), SYNC]),
+        ([query("BEGIN; DECLARE c CURSOR FOR {}"), parse("e", "FETCH c")], [*run("e"), SYNC]),
+        ([query("BEGIN; DECLARE c CURSOR FOR {}")], [execute("c"), SYNC]),
+        ([query("BEGIN"), parse("", "{}"), bind("c", "")], [execute("c"), SYNC]),
+    ],
+    ids=lambda script: b" ".join(one[5:] for one in script).replace(b"\0", b"").decode(),
+)
+def test_what_execute_and_fetch_run_is_decided_again_under_a_new_policy(
+    raw: Raw, served: Served, given: list[bytes], used: list[bytes], text: str
+) -> None:
+    """Checklist: authorise at Parse AND re-check at Bind/Execute (policy reload)."""
+    raw.send(*(message(one[:1], one[5:].replace(b"{}", text.encode())) for one in given), SYNC)
+    done = raw.until("Z")
+    while done[-1] != ("Z", b"T") or len(served.gate.texts) < sum(one[:1] in b"QP" for one in given):
+        done += raw.until("Z")
+    assert states(done) == []
+    served.gate.version = "2"
+    raw.send(query("SAVEPOINT p"), *used, query("ROLLBACK TO p"), *used, query("SELECT 'end'"))
+    replies: list[Reply] = []
+    while not replies or b"end" not in replies[-1][1]:
+        replies.append(raw.reply())
+    replies += raw.until("Z")
+    assert states(replies) == (["0A000", "0A000", "25P02"] if "rewrite" in text else [])
+    assert served.gate.texts[-1] == "SELECT 'end'"
+    assert served.gate.all_closed()
+
+
 # Accounts
 
 

@@ -14,7 +14,8 @@ from nlsql_gateway.errors import AuditError, GatewayError
 from nlsql_gateway.policy import Principal
 from nlsql_gateway.server.accounts import Accounts
 from nlsql_gateway.server.conversation import Conversation
-from nlsql_gateway.server.requests import Requests, Verdict
+from nlsql_gateway.server.renewals import Verdict
+from nlsql_gateway.server.requests import Requests
 from nlsql_gateway.server.responses import Responses
 from nlsql_gateway.sql import Batch, Statement, classify
 
@@ -146,6 +147,11 @@ class Gateway:
             self.requests.resume(done.value)
         else:
             raise AssertionError("this gate never waits")
+
+    def answered(self, data: bytes) -> None:
+        """As ``Session`` has it: what waited for an answer goes on."""
+        self.responses.feed(data)
+        self.requests.go_on()
 
     def turn(self, *, fails: bool = False) -> None:
         """As ``Turn.end`` and ``Session`` have it; a failure that would end the session is left to other tests."""
