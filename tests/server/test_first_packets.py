@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from collections.abc import Iterator
@@ -154,23 +155,25 @@ def test_a_cancel_request_is_never_answered(served: Served) -> None:
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_silent_clients_time_out_at_every_step(server: Server, authority: Authority, loop: str) -> None:
     """Checklist: a client that says nothing, or stops in the middle, is disconnected after listen.login_timeout."""
-    served = server.start(tls=authority.server(), login_timeout=0.3, loop=loop)  # type: ignore[arg-type]
-    for sent in (b"", b"\0", SSL[:5], startup(0, ADA)[:-1]):
-        with raw(served) as client:
-            client.send(sent)
+    served = server.start(tls=authority.server(), login_timeout=2, loop=loop)  # type: ignore[arg-type]
+    with contextlib.ExitStack() as clients:
+        silent: list[Raw] = []
+        told: list[Raw] = []
+        begun: list[Raw] = []
+        agreed: list[Raw] = []
+        for sent, kind in (
+            (b"", silent), (b"\0", silent), (SSL[:5], silent), (startup(0, ADA)[:-1], silent),
+            (startup(0, ADA), told), (SSL, agreed), (b"\x16\x03\x01", begun),
+        ):  # fmt: skip
+            kind.append(clients.enter_context(Raw("127.0.0.1", served.port)))
+            kind[-1].send(sent)
+        assert told[0].reply()[0] == "R"
+        assert agreed[0].exactly(1) == b"S"
+        for client in (*silent, *told):
             assert client.error()["C"] == "57014"
             assert client.is_closed()
-    with raw(served) as client:
-        client.startup()
-        assert client.reply()[0] == "R"
-        assert client.error()["C"] == "57014"
-    with raw(served) as client:
-        client.send(SSL)
-        assert client.exactly(1) == b"S"
-        assert client.is_closed()  # no word in clear where TLS was agreed
-    with raw(served) as client:
-        client.send(b"\x16\x03\x01")
-        assert client.is_closed()
+        for client in (*begun, *agreed):
+            assert client.is_closed()  # no word in clear where TLS was agreed
 
 
 # Versions
