@@ -71,10 +71,11 @@ class CancelRoutes:
         Nobody learns whether the key was right.
         """
         forwarded = packet.process < 0
-        if not await self._guesses.admit(address, forwarded=forwarded):
-            return
         process = packet.process & FORWARDED - 1
         place = Place.of(process)
+        passing = forwarded or place.replica != self._place.replica
+        if not await self._guesses.admit(address, passing=passing):
+            return
         known = False
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
@@ -87,7 +88,7 @@ class CancelRoutes:
         if known:
             self._log.info("cancel", session_worker=place.worker + 1, forwarded=forwarded)
         else:
-            self._guesses.count(address, forwarded=forwarded)
+            self._guesses.count(address, passing=passing)
 
     async def _hand_over(self, worker: int, process: int, secret: bytes) -> bool:
         if self._folder is None:

@@ -17,8 +17,8 @@ WINDOW: Final = 60.0
 """Seconds; wrong keys are counted anew in each."""
 
 PER_ADDRESS: Final = 60
-PER_PEER: Final = 600
-"""Of an address from which forwarded requests come: another replica's, behind which are many clients."""
+PER_PASSING: Final = 600
+"""Of an address whose requests go to another replica, or come from one: whether their keys were right nobody tells."""
 
 IN_ALL: Final = 1200
 DELAY: Final = 1.0
@@ -38,22 +38,22 @@ class Guesses:
         self._total = 0
         self._waiting: Counter[tuple[str, bool]] = Counter()
 
-    def count(self, address: str, *, forwarded: bool) -> None:
-        """A key was wrong, or went to another replica, which will not tell."""
+    def count(self, address: str, *, passing: bool) -> None:
+        """A key was wrong, or went to another replica (``passing``), which will not tell."""
         self._renew()
-        limit = PER_PEER if forwarded else PER_ADDRESS
-        self._wrong[address, forwarded] += 1
-        if self._wrong[address, forwarded] == limit:
+        limit = PER_PASSING if passing else PER_ADDRESS
+        self._wrong[address, passing] += 1
+        if self._wrong[address, passing] == limit:
             self._exceeded(address)
         self._total += 1
         if self._total == IN_ALL:
             self._exceeded("all")
 
-    async def admit(self, address: str, *, forwarded: bool) -> bool:
+    async def admit(self, address: str, *, passing: bool) -> bool:
         """Whether a request may be looked at; returns later for an address that is over its limit."""
         self._renew()
-        limit = PER_PEER if forwarded else PER_ADDRESS
-        source = (address, forwarded)
+        limit = PER_PASSING if passing else PER_ADDRESS
+        source = (address, passing)
         if self._wrong[source] < limit and self._total < IN_ALL:
             return True
         if self._waiting[source] >= WAITING:

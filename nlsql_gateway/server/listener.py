@@ -170,7 +170,11 @@ class Gateway:
             login = await self._logged_in(pipe)
             if isinstance(login, downstream.CancelRequest):
                 # The connection is closed after the upstream was told: a client may wait for that.
-                await self._cancels.request(login, peer[0] if peer else "")
+                self._headcount.clients -= 1  # it is none, and takes nobody's place
+                try:
+                    await self._cancels.request(login, peer[0] if peer else "")
+                finally:
+                    self._headcount.clients += 1
             else:
                 self._pipes.discard(pipe)
                 upstream = await self._open(login, log)

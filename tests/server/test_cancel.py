@@ -306,6 +306,21 @@ def test_a_guesser_waits_and_a_right_key_still_works(served: Served, threads: Th
         assert client.error()["C"] == "57014"
 
 
+def test_cancel_requests_take_nobodys_place(server: Server, postgres: EmbeddedPostgres) -> None:
+    with cancel_front((postgres.host, postgres.port)) as front:
+        served = server.start(max_clients=2, upstream={"host": "127.0.0.1", "port": front.port})
+        with Raw("127.0.0.1", served.port).login() as client, ThreadPoolExecutor() as pool:
+            client.send(query("SELECT pg_sleep(60)"))
+            until(lambda: running(postgres, "pg_sleep(60)"))
+            requests = [pool.submit(send_cancel, served.port, client.key) for _ in range(3)]
+            assert front.arrived.wait(10)
+            with Raw("127.0.0.1", served.port).login(), Raw("127.0.0.1", served.port) as third:
+                third.startup()
+                assert third.error()["C"] == "53300"
+            front.let_go.set()
+            assert all(request.result(10) for request in requests)
+
+
 # Replicas
 
 
