@@ -48,6 +48,7 @@ class Workers:
         jobs: Sequence[bytes],
         *,
         grace: float,
+        margin: float = MARGIN,
         died: Callable[[int], None],
         log: structlog.stdlib.BoundLogger,
     ) -> None:
@@ -58,17 +59,20 @@ class Workers:
         self._command = command
         self._jobs = jobs
         self._grace = grace
+        self._margin = margin
         self._died = died
         self._log = log
         self._processes: dict[int, Process] = {}
         self._not_ready = set(range(len(jobs)))
+        self._failed: list[int] = []
         self._all_ready = asyncio.Event()
         self._stopping = asyncio.Event()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Until ``stop``, then until all workers are gone; ``ready`` is called once, when all accept connections.
 
-        Raises GatewayError when a worker cannot be started, ConfigError when it has already said why on standard error.
+        Raises GatewayError when a worker cannot be started or does not end well, ConfigError when it has already said
+        on standard error why it cannot start.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -78,6 +82,8 @@ class Workers:
                 herald.cancel()
         except* GatewayError as failures:
             raise failures.exceptions[0] from None
+        if self._failed:
+            raise GatewayError(f"worker {self._failed[0]} failed at its end")
 
     def stop(self) -> None:
         """Let all workers finish what runs. A second call ends it."""
@@ -86,7 +92,7 @@ class Workers:
         else:
             self._stopping.set()
             self._tell(STOP)
-            asyncio.get_running_loop().call_later(self._grace + MARGIN, self._kill)
+            asyncio.get_running_loop().call_later(self._grace + self._margin, self._kill)
 
     def reload(self) -> None:
         self._tell(RELOAD)
@@ -115,6 +121,7 @@ class Workers:
             if self._stopping.is_set():
                 if status != 0:
                     self._log.error("a worker failed at its end", worker=number + 1, status=status)
+                    self._failed.append(number + 1)
                 return
             tries += 1
             self._log.error("a worker ended", worker=number + 1, status=status)
@@ -154,7 +161,7 @@ class Workers:
             if process.returncode is None:  # we give up
                 process.stdin.close()
                 try:
-                    async with asyncio.timeout(MARGIN):
+                    async with asyncio.timeout(self._margin):
                         await process.wait()
                 except TimeoutError:
                     process.kill()

@@ -51,8 +51,11 @@ def command() -> list[str]:
     return [sys.executable, "-c", PROGRAM]
 
 
-def workers(*jobs: str, died: Callable[[int], None] = lambda number: None, grace: float = 5) -> Workers:
-    return Workers(command(), [job.encode() for job in jobs], grace=grace, died=died, log=log.logger("test"))
+def workers(
+    *jobs: str, died: Callable[[int], None] = lambda number: None, grace: float = 5, margin: float = 10
+) -> Workers:
+    encoded = [job.encode() for job in jobs]
+    return Workers(command(), encoded, grace=grace, margin=margin, died=died, log=log.logger("test"))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -96,6 +99,18 @@ def test_a_second_stop_aborts(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_text().split() == ["stop", "abort"]
 
 
+def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
+    async def main() -> None:
+        several = workers(f"{tmp_path}/a stubborn", f"{tmp_path}/b", grace=0.5, margin=0.5)
+        await several.run(several.stop)
+
+    with pytest.raises(GatewayError, match="worker 1 failed at its end"):
+        asyncio.run(main())
+    assert (tmp_path / "b").read_text().split() == ["stop"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "a.0").read_text()), 0)
+
+
 def test_a_dead_worker_is_started_again_and_the_others_stay(tmp_path: Path) -> None:
     died: list[int] = []
 
@@ -133,10 +148,11 @@ def test_it_gives_up_at_start_and_leaves_nobody(tmp_path: Path, how: str, error:
 
 def test_stop_ends_the_wait_for_a_dead_worker(tmp_path: Path) -> None:
     async def main() -> None:
-        several = workers(f"{tmp_path}/a crash")
+        dead: list[int] = []
+        several = workers(f"{tmp_path}/a crash", died=dead.append)
         async with asyncio.TaskGroup() as tasks:
             run = tasks.create_task(several.run(lambda: pytest.fail("it is not ready")))
-            await until((tmp_path / "a.0").exists)
+            await until(lambda: bool(dead))
             several.stop()
             await run
 
