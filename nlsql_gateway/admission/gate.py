@@ -16,6 +16,7 @@ from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, 
 from nlsql_gateway.errors import AskTimeout, GatewayError, ModelUnavailable, StatementError, UpstreamError
 from nlsql_gateway.policy import Applied, Deny, Policy, Reason, decide, visible
 from nlsql_gateway.sql import Batch, Catalog, Kind, Question, Statement, classify
+from nlsql_gateway.sql.shorten import Shortened, shorten
 
 REFRESH_PAUSE = 1.0
 """Seconds between two readings of a catalog that unknown names may cause: a client cannot make us read it all day."""
@@ -134,30 +135,35 @@ class Admission:
         catalog = None if policy.pass_through else self.database(client.database).catalog()
         if catalog is None and not policy.pass_through:
             return None
+        versions = _versions(policy, catalog)
         try:
-            batch = classify(text)
+            judgement = self._read(text, client, policy, catalog)
         except GatewayError as error:
             if policy.pass_through:
-                return Judgement("allow", sql=text, versions=_versions(policy, catalog))  # PostgreSQL words the error
-            return _failed(
-                error, verdict="deny", reason=Reason.NOT_UNDERSTOOD.value, versions=_versions(policy, catalog)
-            )
-        if isinstance(batch, Question):
+                return Judgement("allow", sql=text, versions=versions)  # PostgreSQL words the error
+            return _failed(error, verdict="deny", reason=Reason.NOT_UNDERSTOOD.value, versions=versions)
+        if judgement is None:
             return None
-        judgement = self._decide(text, batch, client, policy, catalog)
         if judgement.reason == Reason.UNKNOWN_NAME.value:
             return judgement if final else None
-
-        def judge(sample: str) -> Judgement | None:
-            try:
-                batch = classify(sample)
-            except GatewayError:
-                return None
-            return None if isinstance(batch, Question) else self._decide(sample, batch, client, policy, catalog)
-
-        context = (*judgement.versions, client.principal.name)
-        self._remembered.put(context, batch, judgement, judge, blind=policy.pass_through)
+        self._remembered.put(
+            (*versions, client.principal.name),
+            text,
+            judgement,
+            lambda sample: self._read(sample, client, policy, catalog),
+            blind=policy.pass_through,
+        )
         return judgement
+
+    def _read(self, text: str, client: Client, policy: Policy, catalog: Catalog | None) -> Judgement | None:
+        """The judgement on a text that is SQL; None: a question. Raises StatementError, LimitError."""
+        short = shorten(text)
+        if short is not None:
+            judgement = _whole(self._decide(short.batch.text, short.batch, client, policy, catalog), text, short)
+            if judgement is not None:
+                return judgement
+        batch = classify(text)
+        return None if isinstance(batch, Question) else self._decide(text, batch, client, policy, catalog)
 
     def _decide(self, text: str, batch: Batch, client: Client, policy: Policy, catalog: Catalog | None) -> Judgement:
         """All statements of a text or none: one that is denied denies the others."""
@@ -291,9 +297,21 @@ class Admission:
         )
 
 
+def _whole(judgement: Judgement, text: str, short: Shortened) -> Judgement | None:
+    """The judgement on the short text as one on ``text``; None when that cannot be said."""
+    if judgement.verdict != "allow":
+        at = judgement.position
+        return replace(judgement, position=None if at is None else short.position(at))
+    same = judgement.sql == short.batch.text
+    if not same and not short.complete(judgement.sql):
+        return None
+    statements = tuple(replace(one, text=short.whole(one.text)) for one in judgement.statements)
+    return replace(judgement, sql=text if same else short.whole(judgement.sql), statements=statements)
+
+
 def _bare(batch: Batch) -> tuple[Statement, ...]:
-    """The statements without their trees, which nobody needs any more: what is admitted may be kept for long."""
-    return tuple(replace(statement, node={}, inner=None) for statement in batch.statements)
+    """The statements without their trees and places, which nobody needs any more: what is admitted may be kept for long."""
+    return tuple(replace(statement, node={}, inner=None, origin=0) for statement in batch.statements)
 
 
 def _versions(policy: Policy, catalog: Catalog | None) -> tuple[str, str]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from nlsql_gateway.admission.values import Judgement
-from nlsql_gateway.sql import Batch, template
+from nlsql_gateway.errors import GatewayError
+from nlsql_gateway.sql import Question, classify, template
 
 ENTRIES: Final = 4096
 CHARACTERS: Final = 32 * 1024 * 1024
@@ -73,18 +74,17 @@ class Remembered:
     def put(
         self,
         context: Context,
-        batch: Batch,
+        text: str,
         judgement: Judgement,
         judge: Callable[[str], Judgement | None],
         *,
         blind: bool,
     ) -> None:
-        """Remember a judgement on a text that ``get`` did not know. ``judge`` judges another text.
+        """Remember a judgement on a text that ``get`` did not know. ``judge`` judges another text, or raises.
 
         ``blind``: the judgement does not depend on what is in the text. A template is made of the second text of a
         shape: most statements that a person types never come again.
         """
-        text = batch.text
         if len(text) > LONGEST:
             return
         self._put_exact((*context, text), judgement)
@@ -96,7 +96,7 @@ class Remembered:
         if variants is None:
             self._shapes[key] = []
             self._shapes_size += _length(key, [])
-        elif len(variants) < VARIANTS and (made := _variant(batch, judgement, judge, blind=blind)) is not None:
+        elif len(variants) < VARIANTS and (made := _variant(text, judgement, judge, blind=blind)) is not None:
             variants.append(made)
             self._shapes_size += _weight(made)
         while len(self._shapes) > self.entries or self._shapes_size > self.characters:
@@ -124,18 +124,22 @@ def _weight(variant: _Variant) -> int:
 
 
 def _variant(
-    batch: Batch, judgement: Judgement, judge: Callable[[str], Judgement | None], *, blind: bool
+    text: str, judgement: Judgement, judge: Callable[[str], Judgement | None], *, blind: bool
 ) -> _Variant | None:
     """What the text's template says; None when it has none, or when another text of it is judged in another way."""
-    found = template.learn(batch, all_free=blind)
+    batch = classify(text)
+    found = None if isinstance(batch, Question) else template.learn(batch, all_free=blind)
     if found is None:
         return None
-    if judgement.sql == batch.text and blind:
+    if blind:
         return _Variant(found, judgement, ())
-    sample = judge(found.sample)
+    try:
+        sample = judge(found.sample)
+    except GatewayError:
+        return None
     if sample is None or replace(sample, sql="", statements=()) != replace(judgement, sql="", statements=()):
         return None
-    if judgement.sql == batch.text:
+    if judgement.sql == text:
         return _Variant(found, judgement, ()) if sample.sql == found.sample else None
     made = _Variant(found, judgement, found.places(sample.sql))
-    return made if made.sql(batch.text, list(found.literals)) == judgement.sql else None
+    return made if made.sql(text, list(found.literals)) == judgement.sql else None

@@ -28,6 +28,9 @@ _INTEGERS: Final = frozenset({"smallint", "integer", "bigint"})
 _ORDERED: Final = frozenset({"uuid", "date", "timestamp without time zone", "timestamp with time zone"})
 """Types whose comparisons with a constant of the same type are leakproof, as those of the integers are."""
 
+MOST_VALUES: Final = 100
+"""Of an IN list that goes inside: each becomes a comparison of its own, and tokens are limited (sql/limits.py)."""
+
 _TEXTS: Final = ("text", "character varying")
 """Only =: what comes before what is the collation's affair."""
 
@@ -75,7 +78,8 @@ def _conditions(where: Node, read: Read, others: Sequence[Read | None]) -> Itera
                 left, right, symbol = right, left, _MIRRORED[symbol]
             text = _compared(read, column(left), symbol, [right])
         elif kind == "AEXPR_IN" and operator[0] == "=":
-            text = _compared(read, column(left), "=", right.get("List", {}).get("items", []), " OR ")
+            values = right.get("List", {}).get("items", [])
+            text = _compared(read, column(left), "=", values, " OR ") if len(values) <= MOST_VALUES else ""
         elif kind == "AEXPR_BETWEEN":
             low, high = right["List"]["items"]
             above = _compared(read, column(left), ">=", [low])

@@ -6,7 +6,7 @@ told what the server's own scanner and grammar say about one text, and refuses i
 holds for every other text with the same pieces between its literals, and literals of the same classes:
 
 * The scanner reaches each literal in its initial state and leaves it so, whatever the digits or the string are. What
-  stands around a literal cannot join it: ``_LITERAL`` looks at the character on both sides. So the tokens are the same.
+  stands around a literal cannot join it: ``LITERAL`` looks at the character on both sides. So the tokens are the same.
 * A token's code depends on the class alone: at most nine digits are always an ICONST, eleven to eighteen never are
   (scan.l, process_integer_literal). So the trees are the same but for the values of the constants.
 * Free are only the constants whose value nothing looks at: ``_marked`` lists where they may stand. All others belong to
@@ -33,13 +33,12 @@ MOST: Final = 32
 """Literals in such a text."""
 
 _WORDLIKE = r"\w$.'\"\\\x80-\U0010ffff"  # to the scanner every character beyond ASCII is a letter (scan.l, ident_start)
-_LITERAL: Final = re.compile(  # its first character in front: so the search runs on at memchr's pace
-    rf"""([0-9'](?:
+LITERAL: Final = rf"""[0-9'](?:
         (?<=[0-9])(?<![{_WORDLIKE}][0-9]) [0-9]*+ (?:\.[0-9]++)?+ (?![{_WORDLIKE}])
       | (?<=')(?<![{_WORDLIKE}&]') [^'\\\0]*+ (?:''[^'\\\0]*+)*+ '
-    ))""",
-    re.ASCII | re.VERBOSE,
-)
+    )"""
+"""One literal, for re.ASCII and re.VERBOSE. Its first character is in front so that a search runs on fast."""
+_LITERAL: Final = re.compile(f"({LITERAL})", re.ASCII | re.VERBOSE)
 
 _CLASSES: Final = (  # of a literal; the first that fits
     r"0|[1-9][0-9]{0,8}",

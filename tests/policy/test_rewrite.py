@@ -9,6 +9,7 @@ import yaml
 
 from nlsql_gateway.policy import Allow, Deny, Reason, decide, load
 from nlsql_gateway.policy.literals import string
+from nlsql_gateway.policy.pushdown import MOST_VALUES
 from nlsql_gateway.policy.settings import readable_names
 from nlsql_gateway.sql import Batch, classify
 from tests.policy.company import FIXTURES, catalog, policy
@@ -87,3 +88,12 @@ roles:
     assert isinstance(decision, Deny)
     assert decision.reason is Reason.CONSTRUCT
     assert "aliases" in decision.hint
+
+
+@pytest.mark.parametrize(("count", "inside"), [(MOST_VALUES, True), (MOST_VALUES + 1, False), (30_000, False)])
+def test_a_long_list_stays_outside(count: int, inside: bool) -> None:
+    batch = classify(f"SELECT name FROM customers WHERE id IN ({', '.join(map(str, range(count)))})")
+    assert isinstance(batch, Batch)
+    decision = decide(batch.statements[0], policy().principal("eva"), catalog(), policy())
+    assert isinstance(decision, Allow), decision
+    assert ("OPERATOR" in decision.sql) is inside
