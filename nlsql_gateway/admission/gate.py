@@ -310,7 +310,7 @@ def _whole(judgement: Judgement, text: str, short: Shortened) -> Judgement | Non
 
 
 def _bare(batch: Batch) -> tuple[Statement, ...]:
-    """The statements without their trees and places, which nobody needs any more: what is admitted may be kept for long."""
+    """The statements without trees and places, which nobody needs any more: what is admitted may be kept for long."""
     return tuple(replace(statement, node={}, inner=None, origin=0) for statement in batch.statements)
 
 
