@@ -180,10 +180,16 @@ class Requests:
             self._conversation.phase = phase
         elif (kind == ord("c") or kind == ord("f")) and action is Action.RELAY:
             self._conversation.replies.copy_ended()
-        if action is _RELAY:
-            self._relay(kind, whole)
-        elif action is _ADMIT:
-            self._text(kind, whole)
+        if action is _RELAY or action is _ADMIT:
+            if action is _ADMIT and self._conversation.unpinned and not self._gate.passes():
+                names = ", ".join(sorted(self._conversation.unpinned))
+                raise ProtocolError(f"a policy came into force that needs another {names}", hint="connect again")
+            try:
+                self._relay(kind, whole)
+            except ProtocolError as error:  # malformed: an error like any other, as PostgreSQL has it
+                (self._refuse_query if kind == ord("Q") else self._refuse_extended)(
+                    Refused("", error.sqlstate, error.message)
+                )
         elif action is Action.REFUSE:
             self._refuse_query(
                 Refused("", "0A000", "FunctionCall is not supported", hint="call the function in a SELECT")
@@ -196,18 +202,24 @@ class Requests:
             assert action is Action.IGNORE
 
     def _relay(self, kind: int, whole: bytes) -> None:
-        """A message that carries no statement text; its reply is expected."""
+        """A message that has a place here. Raises ProtocolError, with nothing done, when its body is malformed."""
         if kind == ord("B"):
             self._bind(whole)
         elif kind == ord("E"):
             self._execute(whole)
+        elif kind == ord("Q"):
+            self._query(whole)
+        elif kind == ord("P"):
+            self._parse(whole)
         elif kind == ord("D"):
-            parse_target(whole[HEADER:])
+            parse_target("DESCRIBE", whole[HEADER:])
             self._send(whole, Expected(Step.DESCRIBE))
         elif kind == ord("C"):
             self._close(whole)
         elif kind == ord("S"):
             self._send(whole, Expected(Step.SYNC))
+        elif kind == ord("H") and len(whole) > HEADER:
+            raise ProtocolError("invalid message format")
         else:
             self._out.append((whole, None))  # Flush and COPY data have no reply of their own
 
@@ -229,22 +241,6 @@ class Requests:
 
     # Text
 
-    def _text(self, kind: int, whole: bytes) -> None:
-        if self._conversation.unpinned and not self._gate.passes():
-            names = ", ".join(sorted(self._conversation.unpinned))
-            raise ProtocolError(f"a policy came into force that needs another {names}", hint="connect again")
-        if kind == ord("Q") and self._hold(whole):
-            return
-        try:
-            (self._query if kind == ord("Q") else self._parse)(whole)
-        except ProtocolError as error:
-            if error.sqlstate == error.default_sqlstate:
-                raise
-            # Text that is not UTF-8: an error like any other, as PostgreSQL has it.
-            (self._refuse_query if kind == ord("Q") else self._refuse_extended)(
-                Refused("", error.sqlstate, error.message)
-            )
-
     def _admit(self, text: str, client: Client, then: Callable[[Verdict], None]) -> None:
         """Through the gate, at once if that can be; otherwise no further message is taken until it is done."""
         verdict = self._gate.admit_now(text, client)
@@ -260,6 +256,8 @@ class Requests:
         return "backslashreplace" if self._conversation.unpinned else "strict"
 
     def _query(self, whole: bytes) -> None:
+        if self._hold(whole):
+            return
         text = parse_query(whole[HEADER:], self._errors())
 
         def then(verdict: Verdict) -> None:
@@ -388,7 +386,7 @@ class Requests:
         self._send(whole, expected)
 
     def _close(self, whole: bytes) -> None:
-        kind, name = parse_target(whole[HEADER:])
+        kind, name = parse_target("CLOSE", whole[HEADER:])
         names = self._conversation.names
         change = names.statements.send(name, None) if kind == "S" else names.portals.send(name, None, self._abandoned)
         self._send(whole, Expected(Step.CLOSE, change=change))

@@ -132,14 +132,17 @@ def ready(status: bytes = b"I") -> bytes:
     return message(b"Z", status)
 
 
-# Statements
+# Statements. What is malformed is an error in PostgreSQL's own words; the connection goes on.
+
+_TOO_SHORT = "insufficient data left in message"
+_TOO_LONG = "invalid message format"
 
 
 def parse_query(body: bytes, errors: str = "strict") -> str:
     """The text, for reading it; see ``string`` for ``errors``."""
     statement, end = string(body, 0, errors)
     if end != len(body):
-        raise ProtocolError("malformed Query message")
+        raise ProtocolError(_TOO_LONG)
     return statement
 
 
@@ -158,8 +161,9 @@ def parse_parse(body: bytes, errors: str = "strict") -> Parse:
     name, position = string(body, 0)
     statement, position = string(body, position, errors)
     types = body[position:]
-    if len(types) < 2 or len(types) != 2 + 4 * COUNT.unpack_from(types)[0]:
-        raise ProtocolError("malformed Parse message")
+    wanted = 2 + 4 * COUNT.unpack_from(types)[0] if len(types) >= 2 else 2
+    if len(types) != wanted:
+        raise ProtocolError(_TOO_SHORT if len(types) < wanted else _TOO_LONG)
     return Parse(name, statement, types)
 
 
@@ -179,6 +183,8 @@ def parse_bind(body: bytes) -> Bind:
         position += 2 + 2 * count
         (total,) = COUNT.unpack_from(body, position)
         position += 2
+        if count > 1 and count != total:
+            raise ProtocolError(f"bind message has {count} parameter formats but {total} parameters")
         values: list[str | None] = []
         for index in range(total):
             (size,) = INT32.unpack_from(body, position)
@@ -187,28 +193,31 @@ def parse_bind(body: bytes) -> Bind:
                 values.append(None)
                 continue
             if size < 0 or position + size > len(body):
-                raise ProtocolError("malformed Bind message")
+                raise ProtocolError(_TOO_SHORT)
             value = body[position : position + size]
             position += size
             # "zero (all text), one (for all parameters), or as many as there are parameters"
             binary = (formats[index] if count > 1 else formats[0]) if count else 0
             values.append("hex:" + value.hex() if binary else value.decode("utf-8", "backslashreplace"))
         (count,) = COUNT.unpack_from(body, position)
-    except (struct.error, IndexError) as error:
-        raise ProtocolError("malformed Bind message") from error
-    if position + 2 + 2 * count != len(body):
-        raise ProtocolError("malformed Bind message")
+    except struct.error as error:
+        raise ProtocolError(_TOO_SHORT) from error
+    end = position + 2 + 2 * count
+    if end != len(body):
+        raise ProtocolError(_TOO_SHORT if len(body) < end else _TOO_LONG)
     return Bind(portal, statement, tuple(values))
 
 
-def parse_target(body: bytes) -> tuple[str, str]:
-    """Of Describe and Close: ``S`` or ``P``, and the name."""
-    kind = body[:1].decode("latin-1")
-    if kind not in ("S", "P"):
-        raise ProtocolError("Describe or Close of neither a statement nor a portal")
+def parse_target(message: str, body: bytes) -> tuple[str, str]:
+    """Of Describe and Close, which ``message`` tells apart: ``S`` or ``P``, and the name."""
+    if not body:
+        raise ProtocolError("no data left in message")
     name, end = string(body, 1)
     if end != len(body):
-        raise ProtocolError("malformed Describe or Close message")
+        raise ProtocolError(_TOO_LONG)
+    kind = chr(body[0])
+    if kind not in ("S", "P"):
+        raise ProtocolError(f"invalid {message} message subtype {body[0]}")
     return kind, name
 
 
@@ -216,5 +225,5 @@ def parse_execute(body: bytes) -> str:
     """The portal's name; the row limit stays where it is."""
     name, end = string(body, 0)
     if end + 4 != len(body):
-        raise ProtocolError("malformed Execute message")
+        raise ProtocolError(_TOO_SHORT if end + 4 > len(body) else _TOO_LONG)
     return name

@@ -33,16 +33,20 @@ def string(body: bytes, start: int, errors: str = "strict") -> tuple[str, int]:
     """
     end = body.find(b"\0", start)
     if end < 0:
-        raise ProtocolError("a string without its terminator")
+        raise ProtocolError("invalid string in message")
     return text(body[start:end], errors), end + 1
 
 
 def text(value: bytes, errors: str = "strict") -> str:
-    """Raises ProtocolError (22021): client_encoding is UTF8 on both sides."""
+    """Raises ProtocolError (22021) in PostgreSQL's words: client_encoding is UTF8 on both sides."""
     try:
         return value.decode("utf-8", errors)
     except UnicodeDecodeError as error:
-        raise ProtocolError('invalid byte sequence for encoding "UTF8"', sqlstate="22021") from error
+        lead = value[error.start]
+        size = 4 if lead & 0xF8 == 0xF0 else 3 if lead & 0xF0 == 0xE0 else 2 if lead & 0xE0 == 0xC0 else 1
+        shown = " ".join([f"0x{byte:02x}" for byte in value[error.start : error.start + size]])
+        words = f'invalid byte sequence for encoding "UTF8": {shown}'
+        raise ProtocolError(words, sqlstate="22021") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def _again(kind: bytes, body: bytes) -> bytes:
         case b"B":
             return _bind(downstream.parse_bind(body), body)
         case b"D" | b"C":
-            target, name = downstream.parse_target(body)
+            target, name = downstream.parse_target("DESCRIBE", body)
             return f"{target}{name}\0".encode()
         case b"E":
             return downstream.parse_execute(body).encode() + b"\0" + body[-4:]

@@ -266,11 +266,6 @@ def test_terminate_lets_what_was_sent_before_run_to_its_end(raw: Raw, postgres: 
     [
         message(b"y", b"?"),
         message(b"p", b"password\0"),
-        message(b"Q", b"no terminator"),
-        message(b"P", b"\0SELECT 1\0\0\1"),
-        message(b"B", b"\0"),
-        message(b"D", b"Xname\0"),
-        message(b"E", b"\0"),
         b"Q\0\0\0\3",
         b"Q\xff\xff\xff\xff",
     ],

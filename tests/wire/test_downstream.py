@@ -86,7 +86,7 @@ def test_a_malformed_bind_is_refused(sent: bytes) -> None:
 
 @given(st.sampled_from("SP"), words)
 def test_target_of_describe_and_close(kind: str, name: str) -> None:
-    assert downstream.parse_target(f"{kind}{name}\0".encode()) == (kind, name)
+    assert downstream.parse_target("CLOSE", f"{kind}{name}\0".encode()) == (kind, name)
 
 
 @given(words, st.integers(0, 2**31 - 1))
@@ -142,7 +142,7 @@ def test_a_malformed_first_packet_is_refused(packet: bytes) -> None:
         downstream.parse_query,
         downstream.parse_parse,
         downstream.parse_bind,
-        downstream.parse_target,
+        lambda data: downstream.parse_target("CLOSE", data),
         downstream.parse_execute,
         downstream.parse_sasl_initial,
         lambda data: downstream.parse_first(b"\0\3\0\0" + data),
