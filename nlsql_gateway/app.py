@@ -24,6 +24,7 @@ from nlsql_gateway.policy import Policy, unmatched
 from nlsql_gateway.server import users
 from nlsql_gateway.server.client import Reply
 from nlsql_gateway.server.client import run as run_statement
+from nlsql_gateway.server.pooling import role_statements
 from nlsql_gateway.server.postgres import Databases, probe
 from nlsql_gateway.server.tls import certificate, server_tls
 from nlsql_gateway.serving import admission, generator_of, policy_of
@@ -221,11 +222,18 @@ async def _rules(settings: Settings, database: str) -> str:
 
 
 async def _upstream(settings: Settings, database: str) -> str:
-    role = await probe(settings.upstream, settings.upstream.password(), database)
+    pins = policy_of(settings).pins
+    role = await probe(settings.upstream, settings.upstream.password(), database, pins)
     if role.findings:
         raise ConfigError(
             f"role {settings.upstream.user} may do too much: {'; '.join(role.findings)}",
             hint="give the gateway a role of its own that may only read: docs/deploy.md",
+        )
+    if role.unpinned:
+        statements = role_statements(settings.upstream.user, {name: pins[name] for name in role.unpinned})
+        raise ConfigError(
+            f"behind a pooler these pins must be settings of the role, and are not: {', '.join(role.unpinned)}",
+            hint=f"run, then RECONNECT in the pooler's console: {' '.join(statements)}",
         )
     return f"PostgreSQL {role.server_version} as {settings.upstream.user}, who may only read"
 

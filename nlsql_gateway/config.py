@@ -78,6 +78,17 @@ class Cancel(_Section):
     "The other gateways, each `id: host:port`: a cancel request with the key of one of them is sent on to it."
 
 
+class Keepalive(_Section):
+    idle: Seconds = 60.0
+    "How long a connection is silent before TCP asks whether the other side is still there; whole seconds."
+    interval: Seconds = 10.0
+    "Between two questions that were not answered; whole seconds."
+    count: int = Field(default=6, ge=1, le=100)
+    "So many questions without an answer end the connection."
+    user_timeout: Seconds | None = 120.0
+    "What was sent and is not acknowledged for this long ends the connection; null: as the kernel has it."
+
+
 class Listen(_Section):
     host: str = "127.0.0.1"
     "The address to listen on; 0.0.0.0 for all, then with listen.tls."
@@ -96,6 +107,7 @@ class Listen(_Section):
     "A longer message from a client is refused with 54000."
     shutdown_grace: Seconds = 30.0
     "After SIGTERM, what runs has this long to end."
+    keepalive: Keepalive = Keepalive()
     cancel: Cancel = Cancel()
 
     def worker_count(self) -> int:
@@ -103,11 +115,31 @@ class Listen(_Section):
         return min(len(os.sched_getaffinity(0)), 128) if self.workers == "auto" else self.workers
 
 
+class Endpoint(_Section):
+    host: str
+    "A host name or address, or the folder of a Unix socket."
+    port: int = Field(default=5432, ge=1, le=65535)
+    "Of the PostgreSQL server or pooler there."
+
+    def __str__(self) -> str:
+        return f"{self.host} port {self.port}"
+
+    @property
+    def is_socket(self) -> bool:
+        return self.host.startswith("/")
+
+
 class Upstream(_Section):
     host: str = "127.0.0.1"
     "A host name or address, or the folder of a Unix socket."
     port: int = Field(default=5432, ge=1, le=65535)
     "Of the PostgreSQL server or pooler behind the gateway."
+    hosts: tuple[Endpoint, ...] = ()
+    "Several servers, each `{host: …, port: …}`, in the place of host and port; the first that will do is taken."
+    target_session_attrs: Literal["any", "read-write", "read-only", "primary", "standby", "prefer-standby"] = "any"
+    "Which of the servers will do, as libpq has it; docs/pooling.md says what the pins make of read-write."
+    load_balance_hosts: Literal["disable", "random"] = "disable"
+    "random: each connection tries the servers in an order of its own."
     user: str
     "The service role that every statement runs as; `nlsql-gateway check` says when it may do too much."
     password_env: str | None = None
@@ -118,10 +150,35 @@ class Upstream(_Section):
     "As libpq has it. Over a network use verify-full."
     root_certificate: Path | None = None
     "PEM file of the authorities for verify-ca and verify-full; null: the system's."
+    certificate: Path | None = None
+    "PEM file: the gateway's own certificate, for a server that asks for one; then its chain."
+    key: Path | None = None
+    "PEM file: the private key of that certificate, without a passphrase."
+    channel_binding: Literal["disable", "prefer", "require"] = "prefer"
+    "Bind the SCRAM login to the TLS connection (SCRAM-SHA-256-PLUS); require: no other login will do."
     connect_timeout: Seconds = 10.0
-    "Of one connection to the upstream, login included."
+    "Of one connection to one server, login included."
+    keepalive: Keepalive = Keepalive()
+    pooler: Literal["none", "session", "transaction"] = "none"
+    "What PgBouncer's pool_mode is, when the upstream is one: docs/pooling.md."
     catalog_refresh: Seconds = 60.0
-    "How old the picture of the database's tables may become before it is read again."
+    "How old the picture of the database's tables may become before it is read again; it serves on for as long again."
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The servers, in the order of the file."""
+        return self.hosts or (Endpoint(host=self.host, port=self.port),)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Upstream:
+        if self.hosts and not {"host", "port"}.isdisjoint(self.model_fields_set):
+            raise ValueError("write host and port, or hosts, not both")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        if self.channel_binding == "require" and self.sslmode not in ("verify-ca", "verify-full"):
+            # asyncpg, which reads the catalog, cannot bind: the certificate is what proves the server to it.
+            raise ValueError("channel_binding require needs sslmode verify-ca or verify-full")
+        return self
 
     def password(self) -> str | None:
         """The password, read now; None when neither key is set. Raises ConfigError when it is named but not there."""
@@ -139,8 +196,8 @@ class Upstream(_Section):
 
 
 class Auth(_Section):
-    method: Literal["scram-sha-256", "cert", "trust"] = "scram-sha-256"
-    "How clients log in. cert: by certificate alone. trust: without proof, for tests and sockets that are private."
+    method: Literal["scram-sha-256", "cert", "passthrough", "trust"] = "scram-sha-256"
+    "How clients log in. cert: by certificate alone. passthrough: at the database, as themselves. trust: without proof."
     users: Path | None = None
     'The users file: one `"name" "SCRAM-SHA-256$…"` a line, as `nlsql-gateway user add` writes it.'
     clientcert: Literal["no", "verify-ca", "verify-full"] = "no"

@@ -31,6 +31,7 @@ from nlsql_gateway.config import Settings, load
 from nlsql_gateway.errors import ConfigError
 from nlsql_gateway.policy import Policy
 from nlsql_gateway.policy import load as load_policy
+from nlsql_gateway.policy.masks import HASH_KEY
 from nlsql_gateway.server import headcount
 from nlsql_gateway.server.authenticate import Authentication
 from nlsql_gateway.server.listener import Gateway, Share
@@ -46,7 +47,7 @@ def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
     settings = load(config)
     log.configure(settings.log.level, settings.log.format)
     policy = policy_text(settings)
-    load_policy(policy, str(settings.policy))
+    _loaded(settings, policy)
     workers = settings.listen.worker_count()
     with audit.Held(settings.audit.path, workers):
         if workers > 1:
@@ -139,7 +140,7 @@ def _supervise(job: _Job, workers: int, ready: Callable[[str, int], None]) -> No
 def _serve(job: _Job, log_path: Path, signals: Callable[[Gateway], None], ready: Callable[[str, int], None]) -> None:
     """Serve from this process; ``signals`` arranges what stops the gateway, in its event loop."""
     settings = job.settings
-    policy = load_policy(job.policy, str(settings.policy))
+    policy = _loaded(settings, job.policy)
 
     async def main() -> None:
         sink = FileSink(log_path, durability=settings.audit.durability)
@@ -156,7 +157,18 @@ def _serve(job: _Job, log_path: Path, signals: Callable[[Gateway], None], ready:
 
 
 def policy_of(settings: Settings) -> Policy:
-    return load_policy(policy_text(settings), str(settings.policy))
+    """Raises ConfigError."""
+    return _loaded(settings, policy_text(settings))
+
+
+def _loaded(settings: Settings, text: str) -> Policy:
+    policy = load_policy(text, str(settings.policy))
+    if settings.upstream.pooler != "none" and HASH_KEY in policy.pins:
+        raise ConfigError(
+            f"{settings.policy}: hash_key cannot be kept behind a pooler",
+            hint="it would stand in the role's settings or in statements, where others read it",
+        )
+    return replace(policy, pooled=settings.upstream.pooler == "transaction" and not policy.pass_through)
 
 
 def policy_text(settings: Settings) -> str:
@@ -179,7 +191,12 @@ def generator_of(settings: Settings) -> Generator | None:
 @asynccontextmanager
 async def admission(settings: Settings, policy: Policy, sink: Sink) -> AsyncIterator[Admission]:
     """The gate with its parts, which are closed at the end."""
-    databases = Databases(settings.upstream, settings.upstream.password(), policy.pins.get("search_path"))
+    databases = Databases(
+        settings.upstream,
+        settings.upstream.password(),
+        policy.pins.get("search_path"),
+        log=log.logger("nlsql_gateway.server"),
+    )
     generator = generator_of(settings)
     asker = None
     if generator is not None:
@@ -191,17 +208,17 @@ async def admission(settings: Settings, policy: Policy, sink: Sink) -> AsyncIter
             max_prompt_tokens=settings.ask.max_prompt_tokens,
         )
     try:
-        yield Admission(
-            policy=lambda: policy,
-            database=databases.get,
-            sink=sink,
-            asker=asker,
-            deadline=settings.ask.deadline,
-            clock=time.time_ns,
-            monotonic=time.monotonic,
-            new_id=map(f"{secrets.token_hex(8)}{{:016x}}".format, count(1)).__next__,
-        )
+        async with databases.open():
+            yield Admission(
+                policy=lambda: policy,
+                database=databases.get,
+                sink=sink,
+                asker=asker,
+                deadline=settings.ask.deadline,
+                clock=time.time_ns,
+                monotonic=time.monotonic,
+                new_id=map(f"{secrets.token_hex(8)}{{:016x}}".format, count(1)).__next__,
+            )
     finally:
-        await databases.aclose()
         if generator is not None:
             await generator.aclose()

@@ -33,7 +33,7 @@ def settings_rows(model: type[BaseModel], prefix: str = "") -> list[str]:
         else:
             value = field.get_default(call_default_factory=True)
             assert value is not PydanticUndefined
-            default = "none" if value is None else f"`{value}`"
+            default = "none" if value is None or value == () else f"`{value}`"
         meaning = (field.description or "").replace("\n", " ").replace("|", "\\|")
         rows.append(f"| `{prefix}{name}` | {_type_name(field.annotation)} | {default} | {meaning} |")
     return rows
@@ -50,6 +50,7 @@ _WORDS = {
     "Path": "path",
     "bool": "yes or no",
     "dict": "mapping",
+    "tuple": "list",
 }
 
 

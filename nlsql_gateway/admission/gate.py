@@ -14,12 +14,15 @@ from nlsql_gateway.admission.wording import explanation, notice
 from nlsql_gateway.ask import Asker, Problem
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Sink
 from nlsql_gateway.errors import AskTimeout, GatewayError, ModelUnavailable, StatementError, UpstreamError
-from nlsql_gateway.policy import Applied, Deny, Policy, Reason, decide, visible
+from nlsql_gateway.policy import Applied, Deny, Policy, Reason, decide, goes_on_after_the_end, visible
 from nlsql_gateway.sql import Batch, Catalog, Kind, Question, Statement, classify
 from nlsql_gateway.sql.shorten import Shortened, shorten
 
 REFRESH_PAUSE = 1.0
 """Seconds between two readings of a catalog that unknown names may cause: a client cannot make us read it all day."""
+
+
+_NAMING = frozenset({Kind.PREPARE, Kind.DECLARE})
 
 
 @dataclass(slots=True)
@@ -168,6 +171,15 @@ class Admission:
     def _decide(self, text: str, batch: Batch, client: Client, policy: Policy, catalog: Catalog | None) -> Judgement:
         """All statements of a text or none: one that is denied denies the others."""
         versions = _versions(policy, catalog)
+        if policy.pooled and goes_on_after_the_end(batch.statements):
+            return Judgement(
+                "deny",
+                reason=Reason.SESSION.value,
+                sqlstate="0A000",
+                message="behind a pooler nothing may follow COMMIT or ROLLBACK in one text",
+                hint="send what follows by itself",
+                versions=versions,
+            )
         if policy.pass_through or catalog is None:
             return Judgement("allow", sql=text, statements=_bare(batch), versions=versions)
         changed: dict[int, str] = {}
@@ -310,8 +322,14 @@ def _whole(judgement: Judgement, text: str, short: Shortened) -> Judgement | Non
 
 
 def _bare(batch: Batch) -> tuple[Statement, ...]:
-    """The statements without trees and places, which nobody needs any more: what is admitted may be kept for long."""
-    return tuple(replace(statement, node={}, inner=None, origin=0) for statement in batch.statements)
+    """The statements without trees and places, which nobody needs any more: what is admitted may be kept for long.
+
+    Those that give a name to a query keep it all: what stands behind the name is decided on again.
+    """
+    return tuple(
+        statement if statement.kind in _NAMING else replace(statement, node={}, inner=None, origin=0)
+        for statement in batch.statements
+    )
 
 
 def _versions(policy: Policy, catalog: Catalog | None) -> tuple[str, str]:

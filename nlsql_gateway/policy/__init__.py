@@ -10,6 +10,7 @@ from nlsql_gateway.policy.decision import Allow, Applied, Decision, Deny, Reason
 from nlsql_gateway.policy.engine import decide
 from nlsql_gateway.policy.loading import load
 from nlsql_gateway.policy.model import ColumnMask, Grant, Policy, Principal, RowFilter
+from nlsql_gateway.policy.pooled import goes_on_after_the_end
 from nlsql_gateway.policy.startup import startup_settings
 from nlsql_gateway.policy.unmatched import unmatched
 from nlsql_gateway.policy.visible import visible
@@ -26,6 +27,7 @@ __all__ = [
     "Reason",
     "RowFilter",
     "decide",
+    "goes_on_after_the_end",
     "load",
     "startup_settings",
     "unmatched",

@@ -27,6 +27,8 @@ class Reason(enum.Enum):
     "The parsers cannot read the statement, or disagree about it (SQLSTATE 42601 or 0A000)."
     UNKNOWN_NAME = "unknown_name"
     "A relation, column or function that does not exist, as far as this person may know (42P01, 42703, 42883)."
+    SESSION = "session"
+    "It needs a session, and a pooler in transaction mode gives none (SQLSTATE 0A000)."
     LIMIT = "limit"
     "Over a limit of size or depth (SQLSTATE 54000)."
 

@@ -12,6 +12,7 @@ from nlsql_gateway.policy.explaining import refuse_telling_plans
 from nlsql_gateway.policy.functions import allow_functions
 from nlsql_gateway.policy.kinds import allow_kind
 from nlsql_gateway.policy.model import Policy, Principal
+from nlsql_gateway.policy.pooled import fit_pool
 from nlsql_gateway.policy.recheck import recheck
 from nlsql_gateway.policy.relations import authorise
 from nlsql_gateway.policy.rewrite import rewrite
@@ -29,6 +30,7 @@ PASSES: tuple[Pass, ...] = (
     refuse_telling_plans,
     rewrite,  # only now is the text changed
     recheck,
+    fit_pool,  # of a text that it changes no rule has changed anything
 )
 
 

@@ -135,6 +135,8 @@ class Policy:
     "These win over the open ones."
     kinds: frozenset[Kind]
     "Statement kinds that may run."
+    pooled: bool = False
+    "Behind a pooler in transaction mode: ``upstream.pooler`` says so, not the file."
 
     def principal(self, user: str) -> Principal:
         """The person behind a login name. Not listed: the default roles, or none."""

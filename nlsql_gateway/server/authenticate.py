@@ -32,7 +32,7 @@ class Authentication:
             self._users = users.load(settings.auth.users)
 
     async def prove(self, pipe: Pipe, login: Login) -> None:
-        """Have the client prove its user and tell it AuthenticationOk.
+        """Have the client prove its user and tell it AuthenticationOk; with ``passthrough`` that is still to come.
 
         Raises AuthenticationError, ProtocolError, OSError (the client left).
         """
@@ -40,6 +40,8 @@ class Authentication:
         match self._auth.method:
             case "trust" | "cert":
                 pass
+            case "passthrough":
+                return  # the upstream asks, and says so: server/passthrough.py
             case "scram-sha-256":
                 assert self._users is not None
                 end_point = self.tls.end_point if self.tls is not None and pipe.is_encrypted else None

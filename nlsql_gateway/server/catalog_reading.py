@@ -100,9 +100,11 @@ class Picture:
     signature: str
 
 
-async def read(connection: asyncpg.Connection, last: Picture | None) -> Picture:
+async def read(connection: asyncpg.Connection, last: Picture | None, opens_with: str = "") -> Picture:
     """The catalog as the server has it now; ``last`` itself when nothing changed. Raises asyncpg's errors."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
+        if opens_with:
+            await connection.execute(opens_with)
         signature = " ".join(str(part) for part in await connection.fetchrow(SIGNATURE) or ())
         if last is not None and last.signature == signature:
             return last

@@ -7,27 +7,30 @@ import gc
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from weakref import WeakSet
 
 import structlog
 
 from nlsql_gateway.admission import Client
 from nlsql_gateway.config import Settings
-from nlsql_gateway.errors import AuthenticationError, ConfigError, GatewayError, ProtocolError, UpstreamError
-from nlsql_gateway.policy import Policy, startup_settings
+from nlsql_gateway.errors import AuthenticationError, ConfigError, GatewayError, UpstreamError
+from nlsql_gateway.policy import Policy
 from nlsql_gateway.server.authenticate import Authentication
 from nlsql_gateway.server.cancel import CancelKeys, Place
 from nlsql_gateway.server.cancel_routes import CancelRoutes
-from nlsql_gateway.server.connect import Rejected, UpstreamConnection, open_upstream, send_cancel
+from nlsql_gateway.server.connect import UpstreamConnection, send_cancel
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.headcount import Headcount
+from nlsql_gateway.server.keepalive import keep_alive
 from nlsql_gateway.server.login import Login, checked, first_packets
+from nlsql_gateway.server.opening import Opening
 from nlsql_gateway.server.pipe import Pipe
-from nlsql_gateway.server.responses import PINNED, check_parameter
 from nlsql_gateway.server.session import FAREWELL, Session
 from nlsql_gateway.server.turn import Turn
+from nlsql_gateway.server.upstream_login import Refused
 from nlsql_gateway.wire import downstream
 from nlsql_gateway.wire.messages import fault
 
@@ -67,7 +70,7 @@ class Gateway:
         Raises ConfigError: a certificate or the users file cannot be read.
         """
         self._settings = settings
-        self._password = settings.upstream.password()
+        self._opening = Opening(settings, policy, gate)
         self._gate = gate
         self._policy = policy
         self._log = log
@@ -78,6 +81,8 @@ class Gateway:
         self._cancels = CancelRoutes(self._keys, place, settings.listen.cancel, share.folder if share else None, log)
         self._sessions: set[Session] = set()
         self._pipes: set[Pipe] = set()
+        self._closing: WeakSet[Pipe] = WeakSet()
+        "Whose time is over; a transport keeps its pipe until it is gone."
         self._headcount = Headcount(share.headcount, share.worker, share.workers) if share else Headcount()
         self._stopping = asyncio.Event()
         self._left = asyncio.Event()
@@ -137,6 +142,8 @@ class Gateway:
             except TimeoutError:
                 self._abort_all()
             self._cancels.close()
+            for pipe in list(self._closing):  # TLS takes leave by messages of its own; FAREWELL bounds it
+                await pipe.closed()
         self._headcount.close()
         self._log.info("stopped")
 
@@ -154,6 +161,7 @@ class Gateway:
 
     def _accept(self, pipe: Pipe) -> None:
         assert self._tasks is not None
+        keep_alive(pipe, self._settings.listen.keepalive)
         if self._stopping.is_set():
             pipe.abort()
         else:
@@ -177,13 +185,16 @@ class Gateway:
                     self._headcount.clients += 1
             else:
                 self._pipes.discard(pipe)
-                upstream = await self._open(login, log)
+                upstream = await self._opening.open(pipe, login, log)
                 await self._join(pipe, login, upstream, connection, log)
+        except Refused as error:  # the login was the upstream's to decide, and its word goes to the client as it is
+            log.info("connection refused", sqlstate=error.fault.sqlstate, problem=error.fault.text)
+            pipe.write(error.whole)
         except GatewayError as error:
             log.info("connection refused", sqlstate=error.sqlstate, problem=error.message, detail=error.detail)
             pipe.write(fault("FATAL", error.sqlstate, error.message, hint=error.hint).encode())
         except OSError as error:
-            log.info("connection lost", problem=str(error))
+            log.debug("connection lost", problem=str(error))  # a health check says no more than it must
         except Exception:  # in full to the log, nothing of it to the peer; the others go on
             log.exception("connection failed")
             pipe.write(fault("FATAL", "XX000", "internal error of the gateway").encode())
@@ -192,6 +203,7 @@ class Gateway:
             self._pipes.discard(pipe)
             self._left.set()
             pipe.close(FAREWELL)
+            self._closing.add(pipe)
 
     async def _logged_in(self, pipe: Pipe) -> Login | downstream.CancelRequest:
         """Raises AuthenticationError, ProtocolError, OSError."""
@@ -209,36 +221,6 @@ class Gateway:
         except TimeoutError as error:
             raise AuthenticationError("canceling authentication due to timeout", sqlstate="57014") from error
 
-    async def _open(self, login: Login, log: structlog.stdlib.BoundLogger) -> UpstreamConnection:
-        settings = startup_settings(login.parameters, self._policy())
-        if settings.refused:
-            names = ", ".join(sorted(settings.refused))
-            raise AuthenticationError(f"parameter {names} may not be set at connection start", sqlstate="42501")
-        wanted = settings.sent
-        if not self._gate.passes() and wanted.get("client_encoding", "SQL_ASCII").upper() == "SQL_ASCII":
-            wanted["client_encoding"] = PINNED["client_encoding"]  # a database of another encoding has another default
-        try:
-            upstream = await open_upstream(
-                self._settings.upstream, self._password, {**wanted, "database": login.database}
-            )
-        except Rejected:
-            raise
-        except UpstreamError as error:
-            log.error("upstream unavailable", problem=error.message, detail=error.detail)
-            raise
-        try:
-            if not self._gate.passes():
-                for name, value in upstream.parameters.items():
-                    check_parameter(name, value)
-        except ProtocolError:
-            upstream.pipe.abort()
-            raise
-        if settings.ignored:
-            names = ", ".join(sorted(set(settings.ignored)))
-            warning = fault("WARNING", "01000", f"parameter {names} may not be set here and was ignored")
-            upstream = replace(upstream, notices=(*upstream.notices, warning.encode(b"N")))
-        return upstream
-
     async def _join(
         self,
         pipe: Pipe,
@@ -249,10 +231,12 @@ class Gateway:
     ) -> None:
         """Tell the client what it waits for, then serve it to its end."""
 
+        address = upstream.address
+
         async def cancel_upstream() -> None:
             if upstream.key:
                 try:
-                    await send_cancel(self._settings.upstream, upstream.key)
+                    await send_cancel(self._settings.upstream, upstream.endpoint, upstream.key, address)
                 except UpstreamError as error:
                     log.warning("cancel not delivered", problem=error.message)
 
@@ -297,4 +281,5 @@ class Gateway:
             self._keys.forget(process)
             self._sessions.discard(session)
             upstream.pipe.close(FAREWELL)
+            self._closing.add(upstream.pipe)
             log.info("disconnected", seconds=round(time.monotonic() - started, 3))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from typing import Final, cast
@@ -162,14 +161,20 @@ class Pipe(asyncio.Protocol):
     def abort(self) -> None:
         self.transport.abort()
 
+    async def closed(self) -> None:
+        """Until the transport is gone, after ``close`` or ``abort``."""
+        while not self.is_lost:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's own is none by inheritance
         if self._made is not None:
-            peer: socket.socket | None = transport.get_extra_info("socket")
-            if peer is not None:
-                peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a client that lost its power says no word
             self._made(self)
 
     def data_received(self, data: bytes) -> None:

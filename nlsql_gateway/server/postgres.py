@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
+import structlog
 
 from nlsql_gateway.config import Upstream
 from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.server.catalog_reading import Picture, read
 from nlsql_gateway.server.probe import Role, probe
-from nlsql_gateway.server.service_login import STATEMENT_TIMEOUT, connect_arguments, translated
+from nlsql_gateway.server.service_login import ERRORS, STATEMENT_TIMEOUT, ServiceLogin, translated
 from nlsql_gateway.sql import Catalog
 
 __all__ = ["Databases", "Role", "UpstreamDatabase", "probe"]
@@ -31,6 +32,9 @@ _PATIENCE = STATEMENT_TIMEOUT + 5.0
 
 _CLOSING = 5.0
 
+_PAUSE = 1.0
+"""Seconds from a failed reading in the background to the next."""
+
 
 class Databases:
     """All upstream databases that clients named, each with its connections. Bound to one event loop."""
@@ -41,20 +45,40 @@ class Databases:
         password: str | None,
         search_path: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        log: structlog.stdlib.BoundLogger | None = None,
     ) -> None:
         """``search_path``: as the policy pins it; None leaves the role's own. Raises ConfigError for a certificate."""
-        self._upstream = upstream
-        self._arguments = connect_arguments(upstream, password, search_path)
+        self.tasks: asyncio.TaskGroup | None = None
+        "Where pictures that age are read again, while it lasts; set it before ``get``."
+        self._login = ServiceLogin(upstream, password, search_path)
         self._monotonic = monotonic
+        self._log = log
         self._databases: dict[str, UpstreamDatabase] = {}
 
     def get(self, name: str) -> UpstreamDatabase:
         """The database ``name``; nothing is connected yet."""
         database = self._databases.get(name)
         if database is None:
-            database = UpstreamDatabase(self._upstream, {**self._arguments, "database": name}, self._monotonic)
+            database = UpstreamDatabase(self._login, name, self._monotonic, self._log)
+            database.tasks = self.tasks
             self._databases[name] = database
         return database
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """While this lasts, pictures that age are read again in the background; at its end all is closed."""
+        failure: BaseException | None = None
+        async with asyncio.TaskGroup() as tasks:
+            self.tasks = tasks
+            try:
+                yield
+            except BaseException as error:  # noqa: BLE001 - as it is, not in the group of a TaskGroup
+                failure = error
+            finally:
+                self.tasks = None
+                await self.aclose()
+        if failure is not None:
+            raise failure
 
     async def aclose(self) -> None:
         for database in self._databases.values():
@@ -65,10 +89,21 @@ class Databases:
 class UpstreamDatabase:
     """One database behind us; what ``admission.Database`` asks for."""
 
-    def __init__(self, upstream: Upstream, arguments: Mapping[str, Any], monotonic: Callable[[], float]) -> None:
-        """``arguments``: asyncpg's, the database among them. ``Databases.get`` makes these."""
-        self._upstream = upstream
-        self._arguments = arguments
+    def __init__(
+        self,
+        login: ServiceLogin,
+        name: str,
+        monotonic: Callable[[], float],
+        log: structlog.stdlib.BoundLogger | None,
+    ) -> None:
+        """``Databases.get`` makes these."""
+        self.tasks: asyncio.TaskGroup | None = None
+        "Where a picture that ages is read again; None: who needs a new one waits for it."
+        self._upstream = login.upstream
+        self._log = log
+        self._background: asyncio.Task[None] | None = None
+        self._login = login
+        self._name = name
         self._monotonic = monotonic
         self._opening = asyncio.Lock()
         self._pool: asyncpg.Pool | None = None
@@ -83,10 +118,27 @@ class UpstreamDatabase:
         self._read_at = 0.0
 
     def catalog(self) -> Catalog | None:
-        """The picture of the last reading; None when there is none or ``upstream.catalog_refresh`` has passed."""
-        if self._picture is None or self._monotonic() - self._read_at >= self._upstream.catalog_refresh:
+        """The picture of the last reading; None when there is none or it is too old.
+
+        When ``upstream.catalog_refresh`` has passed it is read again in the background, and serves on meanwhile, for as
+        long again: nobody's statement waits.
+        """
+        if self._picture is None:
             return None
+        age, bound = self._monotonic() - self._read_at, self._upstream.catalog_refresh
+        if age >= (bound if self.tasks is None else 2 * bound):
+            return None
+        if age >= bound and self.tasks is not None and self._background is None:
+            self._background = self.tasks.create_task(self._refresh_later())
         return self._picture.catalog
+
+    async def _refresh_later(self) -> None:
+        try:
+            await self.refresh()
+        except UpstreamError:
+            await asyncio.sleep(_PAUSE)  # logged; a server that is gone is not asked for each statement
+        finally:
+            self._background = None
 
     async def refresh(self) -> Catalog:
         """Read the picture again; the same object as before when nothing changed. Raises UpstreamError.
@@ -111,9 +163,11 @@ class UpstreamDatabase:
         try:
             async with self._connection() as connection:
                 started = self._monotonic()
-                self._picture = await read(connection, self._picture)
+                self._picture = await read(connection, self._picture, self._login.opens_with)
         except UpstreamError as failure:
             self._failure = failure
+            if self._log is not None:
+                self._log.warning("catalog not read", problem=failure.message, detail=failure.detail)
         else:
             self._failure, self._read_at = None, started
         self._ended = number
@@ -127,8 +181,10 @@ class UpstreamDatabase:
             transaction = connection.transaction(readonly=True)
             await transaction.start()
             try:
-                # Extended protocol: one statement, no more.
-                prepared = await connection.prepare(f"EXPLAIN (COSTS OFF) {sql}")
+                if self._login.opens_with:
+                    await connection.execute(self._login.opens_with)
+                # Extended protocol: one statement, no more. Unnamed: behind a pooler a name could be another's.
+                prepared = await connection.prepare(f"EXPLAIN (COSTS OFF) {sql}", name="")
                 if prepared.get_parameters():
                     raise UpstreamError("there is no parameter $1", sqlstate="42P02")
                 await prepared.fetch()
@@ -137,6 +193,8 @@ class UpstreamDatabase:
                     await transaction.rollback()
 
     async def aclose(self) -> None:
+        if self._background is not None:
+            self._background.cancel()
         pool, self._pool = self._pool, None
         if pool is not None:
             try:
@@ -152,9 +210,18 @@ class UpstreamDatabase:
             async with self._opening:
                 if self._pool is None:
                     self._pool = await asyncpg.create_pool(
-                        min_size=0, max_size=MAX_CONNECTIONS, command_timeout=_PATIENCE, **self._arguments
+                        min_size=0,
+                        max_size=MAX_CONNECTIONS,
+                        command_timeout=_PATIENCE,
+                        database=self._name,
+                        connect=self._login.connect,
+                        reset=_unchanged,
                     )
             async with self._pool.acquire(timeout=self._upstream.connect_timeout + _PATIENCE) as connection:
                 yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            raise translated(error, self._upstream) from error
+        except ERRORS as error:
+            raise translated(error, self._upstream.endpoints[0], self._upstream) from error
+
+
+async def _unchanged(_: object) -> None:
+    """Nothing of ours outlives its transaction, so nothing is reset; behind a pooler that could be another's."""

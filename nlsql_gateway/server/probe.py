@@ -7,14 +7,14 @@ a role that it is a member of.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
-
-import asyncpg
+from typing import Any, Final
 
 from nlsql_gateway.config import Upstream
 from nlsql_gateway.errors import UpstreamError
-from nlsql_gateway.server.service_login import connect_arguments, translated
+from nlsql_gateway.server import pooling
+from nlsql_gateway.server.service_login import ERRORS, ServiceLogin, translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Role:
     "As the server words it: 18.1 (Debian 18.1-1)."
     findings: tuple[str, ...]
     "What the role may do and should not, one clause each; empty when it is fit."
+    unpinned: tuple[str, ...] = ()
+    "Pins that are not the role's own settings, where they must be."
 
 
 # A superuser counts as a member of every role, so for it only itself is asked for.
@@ -41,18 +43,22 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND r.rolname::text = ANY ($1:
 _WORDS: Final = ("is a superuser", "bypasses row security", "may replicate", "may create roles", "may create databases")
 
 
-async def probe(upstream: Upstream, password: str | None, database: str) -> Role:
-    """Log in as the service role and look at it. Raises UpstreamError when that is not possible."""
+async def probe(upstream: Upstream, password: str | None, database: str, pins: Mapping[str, str] | None = None) -> Role:
+    """Log in as the service role and look at it; behind a pooler also at its settings, which ``pins`` must be.
+
+    Raises UpstreamError when that is not possible.
+    """
     try:
-        connection = await asyncpg.connect(database=database, **connect_arguments(upstream, password, None))
+        connection = await ServiceLogin(upstream, password, None).connect(database=database)
         try:
+            unpinned = await _unpinned(connection, {} if upstream.pooler == "none" else pins or {})
             version = await connection.fetchval("SELECT current_setting('server_version')", timeout=10)
             roles = await connection.fetch(_POWERS, timeout=10)
             count, example = await connection.fetchrow(_OWNED, [role[0] for role in roles], timeout=10) or (0, None)
         finally:
             connection.terminate()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise translated(error, upstream) from error
+    except ERRORS as error:
+        raise translated(error, upstream.endpoints[0], upstream) from error
     if not roles:
         raise UpstreamError(f"the upstream does not know the role {upstream.user} that it let in")
     findings = []
@@ -63,4 +69,22 @@ async def probe(upstream: Upstream, password: str | None, database: str) -> Role
         findings.extend(has if own else [f"is a member of {name}, which {word}" for word in has])
     if count:
         findings.append(f"owns {count} relation{'' if count == 1 else 's'}, such as {example}")
-    return Role(version, tuple(findings))
+    return Role(version, tuple(findings), unpinned)
+
+
+async def _unpinned(connection: Any, pins: Mapping[str, str]) -> tuple[str, ...]:
+    """As ``pooling.not_in_force``, over asyncpg."""
+    if not pins:
+        return ()
+    values: list[str] = []
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        for statement in pooling.comparison(pins):
+            if statement.startswith("SELECT"):
+                values.append(await connection.fetchval(statement) or "")
+            else:
+                await connection.execute(statement)
+    finally:
+        await transaction.rollback()
+    return tuple(pooling.missing(list(pins), values))

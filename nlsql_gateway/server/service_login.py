@@ -3,65 +3,112 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from typing import Any, Final
 
 import asyncpg
 
-from nlsql_gateway.config import Upstream
-from nlsql_gateway.errors import ConfigError, UpstreamError
+from nlsql_gateway.config import Endpoint, Upstream
+from nlsql_gateway.errors import UpstreamError
+from nlsql_gateway.server.connect import STARTING, gave_up, in_order
+from nlsql_gateway.server.upstream_tls import context
+
+ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.TargetServerAttributeNotMatched,
+    OSError,
+    TimeoutError,
+)
+"""What asyncpg raises."""
 
 STATEMENT_TIMEOUT: Final = 10.0
 """Seconds, kept by the server."""
 
 
-def connect_arguments(upstream: Upstream, password: str | None, search_path: str | None) -> dict[str, Any]:
-    """For asyncpg, the database excepted. All are given: it looks for none in the environment or in ~/.pgpass.
+@dataclass(frozen=True, slots=True)
+class ServiceLogin:
+    """The gateway's own way in: the servers in turn, as for clients' connections."""
 
-    Raises ConfigError when the root certificate cannot be read.
-    """
-    settings = {
-        "application_name": "nlsql-gateway",
-        "default_transaction_read_only": "on",
-        "statement_timeout": f"{STATEMENT_TIMEOUT:g}s",
-    }
-    if search_path is not None:
-        settings["search_path"] = search_path
-    return {
-        "host": upstream.host,
-        "port": upstream.port,
-        "user": upstream.user,
-        "password": password or "",
-        "ssl": _ssl(upstream),
-        "timeout": upstream.connect_timeout,
-        "statement_cache_size": 0,  # a pooler behind us may hand each transaction another server connection
-        "server_settings": settings,
-        "target_session_attrs": "any",
-    }
+    upstream: Upstream
+    password: str | None
+    search_path: str | None
+    "As the policy pins it; None leaves the role's own."
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError when a certificate cannot be read."""
+        _ssl(self.upstream, self.upstream.endpoints[0])
+
+    @property
+    def opens_with(self) -> str:
+        """Sent first in each transaction: what a pooler does not let into the startup message."""
+        if self.upstream.pooler == "none":
+            return ""
+        path = "" if self.search_path is None else f"; SET LOCAL search_path = {self.search_path}"
+        return f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT:g}s'{path}"
+
+    async def connect(self, *_: object, **more: Any) -> Any:
+        """A connection to the first server that will do; ``more``: asyncpg's, the database among them.
+
+        Raises UpstreamError with each server's reason in its detail.
+        """
+        failures: dict[str, UpstreamError] = {}
+        attributes = self._attributes()
+        passes = ("standby", "any") if attributes == "prefer-standby" else (attributes,)
+        for wanted in passes:
+            for endpoint in in_order(self.upstream):
+                try:
+                    return await asyncpg.connect(**{**self._arguments(endpoint, wanted), **more})
+                except ERRORS as error:
+                    failure = translated(error, endpoint, self.upstream)
+                    if not (failure.sqlstate.startswith("08") or failure.sqlstate == STARTING):
+                        raise failure from error
+                    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+                        raise failure from error
+                    failures[str(endpoint)] = failure
+        raise gave_up(failures)
+
+    def _attributes(self) -> str:
+        """These sessions are read only by our own doing, so what is meant can only be the server's part."""
+        same: dict[str, str] = {"read-write": "primary", "read-only": "standby"}
+        return same.get(self.upstream.target_session_attrs, self.upstream.target_session_attrs)
+
+    def _arguments(self, endpoint: Endpoint, wanted: str) -> dict[str, Any]:
+        """For asyncpg. All are given: it looks for none in the environment or in ~/.pgpass."""
+        settings = {"application_name": "nlsql-gateway"}
+        if self.upstream.pooler == "none":
+            settings["default_transaction_read_only"] = "on"
+            settings["statement_timeout"] = f"{STATEMENT_TIMEOUT:g}s"
+            if self.search_path is not None:
+                settings["search_path"] = self.search_path
+        return {
+            "host": endpoint.host,
+            "port": endpoint.port,
+            "user": self.upstream.user,
+            "password": self.password or "",
+            "ssl": _ssl(self.upstream, endpoint),
+            "timeout": self.upstream.connect_timeout,
+            "statement_cache_size": 0,  # a pooler behind us may hand each transaction another server connection
+            "server_settings": settings,
+            "target_session_attrs": wanted,
+        }
 
 
-def _ssl(upstream: Upstream) -> ssl.SSLContext | str | bool:
+def _ssl(upstream: Upstream, endpoint: Endpoint) -> ssl.SSLContext | str | bool:
     """As libpq's sslmode (PostgreSQL manual, "SSL Support")."""
-    if upstream.host.startswith("/") or upstream.sslmode == "disable":
+    if endpoint.is_socket or upstream.sslmode == "disable":
         return False
-    if upstream.sslmode == "prefer":
+    if upstream.sslmode == "prefer" and upstream.certificate is None:
         return "prefer"
-    try:
-        context = ssl.create_default_context(cafile=upstream.root_certificate)
-    except OSError as error:  # ssl.SSLError is one: a file that is no certificate
-        raise ConfigError(
-            f"upstream.root_certificate: {upstream.root_certificate}: {error.strerror or 'not a PEM certificate'}"
-        ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = upstream.sslmode == "verify-full"
-    if upstream.sslmode == "require":
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    return context(upstream)
 
 
-def translated(error: Exception, upstream: Upstream) -> UpstreamError:
+def translated(error: Exception, endpoint: Endpoint, upstream: Upstream) -> UpstreamError:
     """What asyncpg raised, in our words; PostgreSQL's own errors keep theirs, but the detail: it may hold values."""
-    where = f"{upstream.host} port {upstream.port}"
+    where = str(endpoint)
     match error:
+        case UpstreamError():
+            return error
         case asyncpg.InvalidAuthorizationSpecificationError():
             return UpstreamError(
                 f"the upstream refused the login of role {upstream.user}",

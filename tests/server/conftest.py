@@ -166,8 +166,7 @@ class Server:
             listen=Listen(port=0, **listen),  # type: ignore[arg-type]  # the test names the keys
             upstream=Upstream(
                 **{  # type: ignore[arg-type]  # as above
-                    "host": self.postgres.host,
-                    "port": self.postgres.port,
+                    **({} if "hosts" in (upstream or {}) else {"host": self.postgres.host, "port": self.postgres.port}),
                     "user": "postgres",
                     "password_file": self.secret,
                     **(upstream or {}),

@@ -143,7 +143,7 @@ def test_nobody_there() -> None:
         with pytest.raises(UpstreamError, match="cannot be reached"):
             asked(where)
         with pytest.raises(UpstreamError, match="cancel request"):
-            asyncio.run(send_cancel(where, b"12345678"))
+            asyncio.run(send_cancel(where, where.endpoints[0], b"12345678"))
 
 
 ERROR = messages.fault("FATAL", "28P01", "no").encode()

@@ -1,0 +1,115 @@
+"""Pass: behind a pooler in transaction mode nothing may need a session, and nothing may outlive its transaction.
+
+The next transaction runs on another server connection. What a client sets for the session is either kept for it by the
+pooler (``KEPT``), or becomes SET LOCAL where only the look of results hangs on it, or is refused. RESET and DISCARD,
+which tools send to be sure, become statements that do nothing, since there is nothing of the client's to be reset; and
+the pins, which stand in each transaction, must not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from nlsql_gateway.policy.case import Case
+from nlsql_gateway.policy.decision import Deny, Reason
+from nlsql_gateway.sql import Kind, Statement
+from nlsql_gateway.sql.grammar import COMMENTS, scan
+from nlsql_gateway.sql.survey import FunctionUse, constant
+
+KEPT: Final = frozenset({"client_encoding", "datestyle", "timezone", "standard_conforming_strings", "application_name"})
+"""PgBouncer keeps these for each client."""
+
+LOOK: Final = frozenset(
+    """backslash_quote bytea_output client_min_messages escape_string_warning extra_float_digits intervalstyle jit
+    lc_monetary lc_numeric lc_time plan_cache_mode quote_all_identifiers search_path xmlbinary xmloption
+    default_transaction_read_only default_transaction_isolation default_transaction_deferrable row_security
+    default_text_search_config""".split()  # noqa: SIM905 - a table to be read
+)
+"""Set by tools as they connect, and harmless to do without; pinned ones only ever get the value that they have."""
+
+_NOTHING_SET: Final = "SET LOCAL default_transaction_read_only = on"
+_NOTHING_RESET: Final = "RESET escape_string_warning"
+_NOTHING_DISCARDED: Final = "DISCARD PLANS"
+
+_WITH_HOLD: Final = 0x0020
+"""CURSOR_OPT_HOLD (parsenodes.h)."""
+
+
+def fit_pool(case: Case) -> Case | Deny:
+    if not case.policy.pooled:
+        return case
+    for use in case.survey.functions:
+        if use.name == "set_config" and use.schema in ("", "pg_catalog"):
+            refused = _set_config(case, use)
+            if isinstance(refused, Deny):
+                return refused
+            case = refused
+    statement = case.statement
+    body = next(iter(statement.node.values()))
+    match statement.kind:
+        case Kind.SET:
+            return _set(case, body)
+        case Kind.RESET:
+            return case if statement.name.lower() in KEPT else replace(case, sql=_NOTHING_RESET)
+        case Kind.DISCARD | Kind.DEALLOCATE:
+            return replace(case, sql=_NOTHING_DISCARDED)
+        case Kind.PREPARE | Kind.EXECUTE:
+            return _refused(case, f"{statement.kind.value.upper()} by SQL", "the driver's own prepared statements work")
+        case Kind.DECLARE if int(body.get("options", 0)) & _WITH_HOLD:
+            return _refused(case, "DECLARE … WITH HOLD", "leave WITH HOLD out and fetch inside a transaction")
+        case Kind.COMMIT | Kind.ROLLBACK if body.get("chain"):
+            return _refused(case, "AND CHAIN", "begin the next transaction with BEGIN")
+        case _:
+            return case
+
+
+def goes_on_after_the_end(statements: Sequence[Statement]) -> bool:
+    """Whether one text goes on behind a COMMIT or ROLLBACK: that would run without the pins."""
+    return any(statement.kind in (Kind.COMMIT, Kind.ROLLBACK) for statement in statements[:-1])
+
+
+def _set(case: Case, body: dict[str, object]) -> Case | Deny:
+    name = case.statement.name.lower()
+    kind = str(body.get("kind", "VAR_SET_VALUE"))
+    if kind == "VAR_SET_MULTI":
+        return case if name == "transaction" else replace(case, sql=_NOTHING_SET)
+    if kind == "VAR_SET_DEFAULT" and name in case.policy.pins:
+        return replace(case, sql=_NOTHING_SET)
+    if body.get("is_local") or name in KEPT or name.startswith("transaction_"):
+        return case
+    if name in ("role", "session_authorization"):
+        return replace(case, sql=_NOTHING_SET)  # none and default are all that may be set, and they are in force
+    if name not in LOOK:
+        return _refused(case, f"SET {name}", "use SET LOCAL inside a transaction, or ALTER ROLE for the service role")
+    return replace(case, sql=_local(case.sql))
+
+
+def _local(text: str) -> str:
+    """``SET [SESSION] name …`` as SET LOCAL."""
+    words = [token for token in scan(text) if token.code not in COMMENTS]
+    source = text.encode()
+    second = 2 if source[words[1].start : words[1].end].lower() == b"session" else 1
+    return "SET LOCAL " + source[words[second].start :].decode()
+
+
+def _set_config(case: Case, use: FunctionUse) -> Case | Deny:
+    """The third argument of set_config says whether it holds for the transaction alone."""
+    name = (constant(use.arguments[0]) or "").lower()
+    if name in KEPT:
+        return case
+    value = use.arguments[2]
+    at = int(next(iter(value.values())).get("location", -1)) - case.statement.origin
+    source = case.statement.text.encode()
+    if at >= 0 and source[at : at + 4].lower() == b"true":
+        return case
+    if at >= 0 and name in LOOK and case.sql == case.statement.text and source[at : at + 5].lower() == b"false":
+        return replace(case, sql=(source[:at] + b"true " + source[at + 5 :]).decode())
+    return _refused(case, f"set_config of {name} for the session", "give true as its third argument")
+
+
+def _refused(case: Case, what: str, hint: str) -> Deny:
+    return case.deny(
+        Reason.SESSION, f"{what} needs a session, and a pooler gives transactions only", sqlstate="0A000", hint=hint
+    )
