@@ -36,9 +36,11 @@ class Portal:
 class Namespace(Generic[T]):
     """Names to values, where None stands for a name that is being closed."""
 
-    __slots__ = ("confirmed", "sent")
+    __slots__ = ("batch", "confirmed", "sent")
 
     def __init__(self) -> None:
+        self.batch = 0
+        "Goes up with every Sync: an error skips what was sent behind it in the same batch, and only that."
         self.confirmed: dict[str, T] = {}
         self.sent: list[NameChange[T]] = []
         "In order."
@@ -51,6 +53,15 @@ class Namespace(Generic[T]):
                 if change.name == name:
                     return change.value
         return self.confirmed.get(name)
+
+    def is_doubtful(self, name: str) -> bool:
+        """Whether it depends on an earlier batch, not answered yet, what the name will mean to the next message."""
+        if self.sent:
+            name = cut(name)
+            for change in reversed(self.sent):
+                if change.name == name:
+                    return change.batch != self.batch
+        return False
 
     def send(self, name: str, value: T | None, replaced: Callable[[T], None] | None = None) -> NameChange[T]:
         """A message that gives the name a value, or takes it, goes upstream. Tell what is returned its outcome.
@@ -71,12 +82,13 @@ class Namespace(Generic[T]):
 class NameChange(Generic[T]):
     """A ``wire.replies.Change``: a name is given ``value``, or taken, once the upstream has said so."""
 
-    __slots__ = ("_namespace", "_replaced", "name", "value")
+    __slots__ = ("_namespace", "_replaced", "batch", "name", "value")
 
     def __init__(
         self, namespace: Namespace[T], name: str, value: T | None, replaced: Callable[[T], None] | None
     ) -> None:
         self._namespace = namespace
+        self.batch = namespace.batch
         self.name = name
         self.value = value
         self._replaced = replaced
@@ -109,6 +121,11 @@ class Names:
         self.portals: Namespace[Portal] = Namespace()
         self.unsettled = 0
         "Texts on their way that may change names."
+
+    def next_batch(self) -> None:
+        """Sync was sent."""
+        self.statements.batch += 1
+        self.portals.batch += 1
 
     def suspended(self, *, held: bool = False) -> list[Account]:
         """The accounts of all portals that end with the transaction; the portals are forgotten. ``held``: those too."""

@@ -40,6 +40,8 @@ from nlsql_gateway.wire.states import Action, Event, Phase, after, move
 _RELAY: Final = Action.RELAY
 _ADMIT: Final = Action.ADMIT
 
+_FUNCTION_CALL: Final = Refused("", "0A000", "FunctionCall is not supported", hint="call the function in a SELECT")
+
 SKIPPED: Final = "57014"
 """The outcome of a question that was answered too late to run."""
 
@@ -191,9 +193,7 @@ class Requests:
                     Refused("", error.sqlstate, error.message)
                 )
         elif action is Action.REFUSE:
-            self._refuse_query(
-                Refused("", "0A000", "FunctionCall is not supported", hint="call the function in a SELECT")
-            )
+            self._refuse_query(_FUNCTION_CALL)
         elif action is Action.END:
             self._left = True
             self._out.append((upstream.terminate(), None))
@@ -218,6 +218,7 @@ class Requests:
             self._close(whole)
         elif kind == ord("S"):
             self._send(whole, Expected(Step.SYNC))
+            self._conversation.names.next_batch()
         elif kind == ord("H") and len(whole) > HEADER:
             raise ProtocolError("invalid message format")
         else:
@@ -231,9 +232,9 @@ class Requests:
             if notice:
                 self._inject(notice)
 
-    def _hold(self, whole: bytes) -> bool:
+    def _hold(self, whole: bytes, doubtful: bool = False) -> bool:
         """Whether ``whole`` must wait: until the upstream has answered, nobody knows what its names will mean."""
-        if not self._conversation.names.unsettled:
+        if not doubtful and not self._conversation.names.unsettled:
             return False
         self._held = (whole[0], whole)
         self._out.append((_FLUSH, None))  # without it the answer might come at the client's Sync, which waits too
@@ -317,7 +318,8 @@ class Requests:
 
     def _bind(self, whole: bytes) -> None:
         bind = parse_bind(whole[HEADER:])
-        if bind.statement and self._hold(whole):
+        doubtful = self._conversation.names.statements.is_doubtful(bind.statement)
+        if (bind.statement or doubtful) and self._hold(whole, doubtful):
             return
         prepared = self._conversation.names.statements.get(bind.statement)
         if prepared is None:  # nothing that was admitted: it does not go upstream
@@ -344,7 +346,8 @@ class Requests:
 
     def _execute(self, whole: bytes) -> None:
         name = parse_execute(whole[HEADER:])
-        if name and self._hold(whole):
+        doubtful = self._conversation.names.portals.is_doubtful(name)
+        if (name or doubtful) and self._hold(whole, doubtful):
             return
         portal = self._conversation.names.portals.get(name)
         if portal is None:

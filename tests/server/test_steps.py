@@ -36,6 +36,18 @@ def run(statement: str = "", portal: str = "") -> list[bytes]:
     return [bind(portal, statement), execute(portal)]
 
 
+def test_a_name_that_hangs_on_an_earlier_batch_waits_for_its_answer(raw: Raw, served: Served) -> None:
+    """The second Parse fails, so the Close behind it is skipped, and in the next batch the name is still there."""
+    closes = message(b"C", b"Sa\0")
+    raw.send(
+        parse("a", "SELECT 1"), parse("a", "SELECT 2"), closes, SYNC, *run("a"), SYNC, closes, SYNC, *run("a"), SYNC
+    )
+    found = [raw.until("Z") for _ in range(4)]
+    assert [kinds(replies) for replies in found] == ["1EZ", "2DCZ", "3Z", "EZ"]
+    assert found[1][1][1].endswith(b"1"), "the first text, and it is the one that was recorded"
+    assert served.gate.executions == [()]
+
+
 # Refusals
 
 
