@@ -124,7 +124,7 @@ class Workers:
                     self._failed.append(number + 1)
                 return
             tries += 1
-            self._log.error("a worker ended", worker=number + 1, status=status)
+            (self._log.error if status else self._log.info)("a worker ended", worker=number + 1, status=status)
             if not self._all_ready.is_set():
                 if status == 2:  # the CLI's status for a wrong file; it has said which
                     raise ConfigError(f"worker {number + 1} cannot start; see its error above")

@@ -342,9 +342,10 @@ def test_a_worker_that_dies_is_replaced_and_the_others_go_on(gateway: RunningGat
         connections = [stack.enter_context(connect(gateway)) for _ in range(12)]
         pids = gateway.workers()
         victim = next(event["worker"] for event in gateway.log() if event["event"] == "connected")
-        index = victim - 1
-        os.kill(pids[index], signal.SIGKILL)  # started in order
-        until(lambda: pids[index] not in gateway.workers())
+        pid = next(pid for pid in pids if f"audit-{victim}.jsonl" in files(pid))
+        readied = sum(event["event"] == "ready" for event in gateway.log())
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: pid not in gateway.workers())
         for connection in connections:
             if worker_of(connection) == victim:
                 with pytest.raises(psycopg.OperationalError):
@@ -352,10 +353,35 @@ def test_a_worker_that_dies_is_replaced_and_the_others_go_on(gateway: RunningGat
             else:
                 assert connection.execute("SELECT 1").fetchone() == (1,)
         until(lambda: len(gateway.workers()) == WORKERS)
-        until(lambda: sum(e["event"] == "ready" and e["worker"] == victim for e in gateway.log()) == 2)
+        until(lambda: sum(event["event"] == "ready" for event in gateway.log()) == readied + 1)
         replaced = [stack.enter_context(connect(gateway)) for _ in range(6)]
         assert [connection.execute("SELECT 1").fetchone() for connection in replaced] == [(1,)] * 6
     assert run("audit", "verify", gateway.audit).returncode == 0
+
+
+def test_sigterm_to_one_worker_replaces_it(gateway: RunningGateway, retail_server: EmbeddedPostgres) -> None:
+    pids = gateway.workers()
+    client = subprocess.Popen(
+        [psql_path(), "-XAt", gateway.conninfo(), "-c", "SELECT 'done' FROM pg_sleep(2)", "-c", "SELECT pg_sleep(60)"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: running(retail_server, "done"))
+    worker = [event["worker"] for event in gateway.log() if event["event"] == "connected"][-1]
+    pid = next(pid for pid in pids if f"audit-{worker}.jsonl" in files(pid))
+    readied = sum(event["event"] == "ready" for event in gateway.log())
+    os.kill(pid, signal.SIGTERM)
+    out, err = client.communicate(timeout=20)
+    assert out == "done\n"
+    assert "shutting down" in err
+    until(lambda: not alive(pid) and len(gateway.workers()) == WORKERS)
+    until(lambda: sum(event["event"] == "ready" for event in gateway.log()) == readied + 1)
+
+
+def files(pid: int) -> set[str]:
+    """The names of its open files."""
+    return {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 @pytest.mark.parametrize("to", ["supervisor", "all"])
