@@ -314,6 +314,7 @@ def test_cancel_requests_take_nobodys_place(server: Server, postgres: EmbeddedPo
             until(lambda: running(postgres, "pg_sleep(60)"))
             requests = [pool.submit(send_cancel, served.port, client.key) for _ in range(3)]
             assert front.arrived.wait(10)
+            until(lambda: served.gateway._headcount.clients == 1)  # what they are is known when they were read
             with Raw("127.0.0.1", served.port).login(), Raw("127.0.0.1", served.port) as third:
                 third.startup()
                 assert third.error()["C"] == "53300"
