@@ -54,8 +54,10 @@ def _missing(select: Node, read: Read, others: Sequence[Read | None]) -> list[st
             return fields[-1]
         return fields[0] if len(fields) == 1 and fields[0] in own else None
 
-    grouped = {column(_fields(item, select)) for item in select["groupClause"]}
-    if not grouped.issuperset(read.access.relation.primary_key):
+    items = [_grouped(item, select) for item in select["groupClause"]]
+    everywhere = {column(fields) for item in items if item for fields in item.everywhere}
+    anywhere = {column(fields) for item in items if item for fields in item.anywhere}
+    if not everywhere.issuperset(read.access.relation.primary_key):
         return []
     clauses: Node = {key: select[key] for key in ("targetList", "havingClause", "sortClause") if key in select}
     used = {column(use.fields) for use in survey(clauses).columns}
@@ -63,7 +65,7 @@ def _missing(select: Node, read: Read, others: Sequence[Read | None]) -> list[st
     return [
         f"{identifier(called)}.{identifier(shown.name)}"
         for shown, _ in read.access.columns
-        if shown.name in wanted - grouped
+        if shown.name in wanted - anywhere
     ]
 
 
@@ -72,12 +74,12 @@ def _lacks(read: Read, name: str) -> bool:
 
 
 def _selects(item: Any) -> Iterator[Node]:
-    """Every SELECT in the tree with a plain GROUP BY: columns and ordinals only."""
+    """Every SELECT in the tree with a GROUP BY of columns and ordinals only, also in grouping sets."""
     if isinstance(item, list):
         for child in item:
             yield from _selects(child)
     elif isinstance(item, dict):
-        if "fromClause" in item and all(_fields(group, item) for group in item.get("groupClause", [{}])):
+        if "fromClause" in item and all(_grouped(group, item) for group in item.get("groupClause", [{}])):
             yield item
         for value in item.values():
             yield from _selects(value)
@@ -92,6 +94,34 @@ def tables_of(items: list[Node]) -> Iterator[int]:
             yield from tables_of([item["JoinExpr"]["larg"], item["JoinExpr"]["rarg"]])
         else:
             yield -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Grouped:
+    """The columns of a GROUP BY item, by their names as written."""
+
+    everywhere: frozenset[tuple[str, ...]]
+    "In all its grouping sets: only these determine others (parse_agg.c, gset_common)."
+    anywhere: frozenset[tuple[str, ...]]
+    "In some: NULL in the other sets, so they must not be added to those."
+
+
+def _grouped(item: Node, select: Node) -> _Grouped | None:
+    """None: there is something else than columns in it."""
+    if "RowExpr" in item or "GroupingSet" in item:
+        ((tag, body),) = item.items()
+        inner = [_grouped(child, select) for child in body.get("args", body.get("content", []))]
+        known = [one for one in inner if one is not None]
+        if len(known) < len(inner):
+            return None
+        everywhere = [one.everywhere for one in known]
+        anywhere = frozenset[tuple[str, ...]]().union(*(one.anywhere for one in known))
+        if tag == "RowExpr":
+            return _Grouped(frozenset[tuple[str, ...]]().union(*everywhere), anywhere)
+        common = everywhere[0].intersection(*everywhere) if body.get("kind") == "GROUPING_SET_SETS" else frozenset()
+        return _Grouped(common, anywhere)
+    fields = _fields(item, select)
+    return _Grouped(frozenset({fields}), frozenset({fields})) if fields else None
 
 
 def _fields(item: Node, select: Node) -> tuple[str, ...]:

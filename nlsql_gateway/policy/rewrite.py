@@ -8,7 +8,7 @@ star or a join sees only what may be read. What is not in the sub-query cannot b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -17,6 +17,7 @@ from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.grouping import additions
 from nlsql_gateway.policy.literals import string
 from nlsql_gateway.policy.pushdown import conditions
+from nlsql_gateway.policy.sensitive import could_show
 from nlsql_gateway.policy.settings import readable_names
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import COMMENTS, TokenCode, scan
@@ -53,10 +54,20 @@ def rewrite(case: Case) -> Case | Deny:
     for addition in additions(case.statement.node, case.reads):
         at = addition.location - case.statement.origin
         splices.append(Splice(at, at, addition.text))
-    applied = dict.fromkeys(chain.from_iterable(read.access.applied for read in restricted if read.access))
+    applied = dict.fromkeys(chain.from_iterable(_applied(case, read) for read in restricted))
     if guarded:
         applied[Applied("setting", "current_setting", "names that may be told")] = None
     return replace(case, sql=spliced(case.statement.text, splices), applied=(*case.applied, *applied))
+
+
+def _applied(case: Case, read: Read) -> Iterator[Applied]:
+    """The rules that the statement can feel: no mask of a column that it does not read."""
+    assert read.access is not None
+    target = f"{read.key[0]}.{read.key[1]}."
+    for applied in read.access.applied:
+        column = applied.target.removeprefix(target)
+        if applied.rule != "mask" or could_show(frozenset({column}), read.use, case):
+            yield applied
 
 
 def spliced(text: str, splices: Sequence[Splice]) -> str:

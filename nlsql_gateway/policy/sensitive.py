@@ -11,6 +11,7 @@ from nlsql_gateway.policy.case import Case
 from nlsql_gateway.policy.decision import Applied
 from nlsql_gateway.policy.names import find
 from nlsql_gateway.policy.open_catalogs import NAMES_ONLY, SENSITIVE
+from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.survey import RelationUse
 
 
@@ -18,7 +19,7 @@ def without_sensitive(key: tuple[str, str], use: RelationUse, case: Case) -> Acc
     """None: nothing sensitive in it, or nothing of that could show."""
     hidden = SENSITIVE.get(key[1]) if key[0] == "pg_catalog" else None
     relation = case.catalog.relations.get(key)
-    if hidden is None or relation is None or not _could_show(frozenset(hidden), use, case):
+    if hidden is None or relation is None or not could_show(frozenset(hidden), use, case):
         return None
     return Access(
         relation,
@@ -49,7 +50,8 @@ def names_only(key: tuple[str, str], case: Case) -> Access | None:
     )
 
 
-def _could_show(hidden: frozenset[str], use: RelationUse, case: Case) -> bool:
+def could_show(hidden: frozenset[str], use: RelationUse, case: Case) -> bool:
+    """Whether the statement could read one of these columns of ``use``; True where that cannot be told."""
     survey = case.survey
     return (
         bool(hidden & (survey.using | survey.attributes))
@@ -60,7 +62,7 @@ def _could_show(hidden: frozenset[str], use: RelationUse, case: Case) -> bool:
             for column in survey.columns
         )
         or _joined_whole(case)
-        or not survey.columns  # COPY t TO STDOUT names none
+        or (case.statement.kind is Kind.COPY_TO and case.statement.inner is None)  # names none, or not as others do
     )
 
 

@@ -33,9 +33,10 @@ MOST: Final = 32
 """Literals in such a text."""
 
 _WORDLIKE = r"\w$.'\"\\\x80-\U0010ffff"  # to the scanner every character beyond ASCII is a letter (scan.l, ident_start)
+_PLAIN = r"^'\\\0\ud800-\udfff"  # what cannot be encoded is refused (grammar.encoded)
 LITERAL: Final = rf"""[0-9'](?:
         (?<=[0-9])(?<![{_WORDLIKE}][0-9]) [0-9]*+ (?:\.[0-9]++)?+ (?![{_WORDLIKE}])
-      | (?<=')(?<![{_WORDLIKE}&]') [^'\\\0]*+ (?:''[^'\\\0]*+)*+ '
+      | (?<=')(?<![{_WORDLIKE}&]') [{_PLAIN}]*+ (?:''[{_PLAIN}]*+)*+ '
     )"""
 """One literal, for re.ASCII and re.VERBOSE. Its first character is in front so that a search runs on fast."""
 _LITERAL: Final = re.compile(f"({LITERAL})", re.ASCII | re.VERBOSE)

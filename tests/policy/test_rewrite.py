@@ -97,3 +97,26 @@ def test_a_long_list_stays_outside(count: int, inside: bool) -> None:
     decision = decide(batch.statements[0], policy().principal("eva"), catalog(), policy())
     assert isinstance(decision, Allow), decision
     assert ("OPERATOR" in decision.sql) is inside
+
+
+@pytest.mark.parametrize(
+    ("sql", "masks"),
+    [
+        ("SELECT name FROM staff", []),
+        ("SELECT count(*) FROM staff", []),
+        ("SELECT phone FROM staff", ["phone"]),
+        ("SELECT name FROM staff s WHERE s.hired > '2020-01-01'", ["hired"]),
+        ("SELECT * FROM staff", ["phone", "hired"]),
+        ("SELECT s FROM staff s", ["phone", "hired"]),
+        ("TABLE staff", ["phone", "hired"]),
+        ("COPY staff (id, name) TO STDOUT", ["phone", "hired"]),
+        ("SELECT a.name FROM staff a JOIN staff b USING (id, phone)", ["phone"]),
+    ],
+)
+def test_a_mask_is_listed_where_its_column_is_read(sql: str, masks: list[str]) -> None:
+    batch = classify(sql)
+    assert isinstance(batch, Batch)
+    decision = decide(batch.statements[0], policy().principal("eva"), catalog(), policy())
+    assert isinstance(decision, Allow), decision
+    found = [applied.target for applied in decision.applied if applied.rule == "mask"]
+    assert found == [f"public.staff.{column}" for column in masks]

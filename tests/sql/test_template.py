@@ -126,6 +126,11 @@ def test_what_is_no_plain_literal_is_kept_whole(text: str) -> None:
         assert set(found.literals) == plain(text)
 
 
+@pytest.mark.parametrize("literal", ["'\ud800'", "'\0'", "'\\'"])
+def test_what_is_refused_or_hard_is_never_cut_out(literal: str) -> None:
+    assert template.cut(f"SELECT {literal}") == [f"SELECT {literal}"]
+
+
 def plain(text: str) -> set[str]:
     source = text.encode()
     words = {source[token.start : token.end].decode() for token in scan(text) if token.code in _CONSTANTS}
