@@ -40,11 +40,12 @@ test-pure: install ## the rooms that are compiled, tested as plain Python
 suites: install ## other projects' own tests, through the gateway
 	$(BIN)/python -m tests.drivers.regress
 
-fuzz: install ## fuzz what reads bytes, as plain Python (TARGET=framing SECONDS=600); keeps the corpus
+fuzz: install ## fuzz what reads bytes (TARGET=framing SECONDS=600), keep the corpus; cut the line after every byte
 	@find . -name '*.so' -not -path './$(VENV)/*' -delete; rm -f $(VENV)/.compiled
 	NLSQL_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  --config-settings editable_mode=compat --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(TARGET)
+	$(if $(TARGET),,$(BIN)/python -m tests.server.test_lines)
 
 check: lint types imports test ## everything CI checks
 
