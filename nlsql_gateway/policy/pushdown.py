@@ -6,10 +6,14 @@ are the plain ones among them: a column of the table itself compared with a cons
 operator that pg_proc marks leakproof, one of the terms that a WHERE clause joins by AND. The condition also stays
 where it is, so what goes inside can only leave out rows that the WHERE clause leaves out anyway; that holds for the
 nullable side of an outer join too, since these operators give NULL for NULL.
+
+A parameter goes inside only when the statement has it once: PostgreSQL gives a parameter without a type the one that
+its first use asks for, and inside the fence would come first.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -44,17 +48,19 @@ def conditions(node: Node, reads: Sequence[Read]) -> Mapping[int, tuple[str, ...
     }
     found: dict[int, tuple[str, ...]] = {}
     if filtered:
+        parameters = Counter(_parameters(node))
+        once = frozenset(number for number, count in parameters.items() if count == 1)
         for select in _selects(node):
             locations = list(tables_of(select["fromClause"]))
             by_location = {read.use.location: read for read in reads}
             for location in locations:
                 if location in filtered:
                     others = [by_location.get(other) for other in locations if other != location]
-                    found[location] = tuple(_conditions(select["whereClause"], filtered[location], others))
+                    found[location] = tuple(_conditions(select["whereClause"], filtered[location], others, once))
     return found
 
 
-def _conditions(where: Node, read: Read, others: Sequence[Read | None]) -> Iterator[str]:
+def _conditions(where: Node, read: Read, others: Sequence[Read | None], once: frozenset[int]) -> Iterator[str]:
     assert read.access is not None
     columns = {column.name: column for column, shown in read.access.columns if shown is None}
     called, own = read.use.called, {name for name in columns if all(_lacks(other, name) for other in others)}
@@ -76,14 +82,14 @@ def _conditions(where: Node, read: Read, others: Sequence[Read | None]) -> Itera
             symbol = operator[0]
             if "ColumnRef" not in left:
                 left, right, symbol = right, left, _MIRRORED[symbol]
-            text = _compared(read, column(left), symbol, [right])
+            text = _compared(read, once, column(left), symbol, [right])
         elif kind == "AEXPR_IN" and operator[0] == "=":
             values = right.get("List", {}).get("items", [])
-            text = _compared(read, column(left), "=", values, " OR ") if len(values) <= MOST_VALUES else ""
+            text = _compared(read, once, column(left), "=", values, " OR ") if len(values) <= MOST_VALUES else ""
         elif kind == "AEXPR_BETWEEN":
             low, high = right["List"]["items"]
-            above = _compared(read, column(left), ">=", [low])
-            below = _compared(read, column(left), "<=", [high])
+            above = _compared(read, once, column(left), ">=", [low])
+            below = _compared(read, once, column(left), "<=", [high])
             text = f"{above} AND {below}" if above and below else ""
         else:
             continue
@@ -91,18 +97,20 @@ def _conditions(where: Node, read: Read, others: Sequence[Read | None]) -> Itera
             yield text
 
 
-def _compared(read: Read, column: Column | None, operator: str, values: Sequence[Node], between: str = "") -> str:
+def _compared(
+    read: Read, once: frozenset[int], column: Column | None, operator: str, values: Sequence[Node], between: str = ""
+) -> str:
     """The comparisons with each of ``values``; empty when one of them may not go inside."""
     if column is None or not values:
         return ""
-    shown = [_value(value, column, operator) for value in values]
+    shown = [_value(value, column, operator, once) for value in values]
     if "" in shown:
         return ""
     name = f"{identifier(read.use.name)}.{identifier(column.name)} OPERATOR(pg_catalog.{operator})"
     return between.join(f"({name} {value})" if between else f"{name} {value}" for value in shown)
 
 
-def _value(node: Node, column: Column, operator: str) -> str:
+def _value(node: Node, column: Column, operator: str, once: frozenset[int]) -> str:
     """The value as SQL; empty when it is none, or makes a comparison that is not known to be leakproof."""
     kind = column.type.partition("(")[0]
     is_text = kind in _TEXTS and operator == "="
@@ -110,7 +118,8 @@ def _value(node: Node, column: Column, operator: str) -> str:
         return ""
     if "ParamRef" in node and (kind in _INTEGERS or kind == "uuid" or is_text):
         # Whatever type the client gives a parameter: an integer or a text converts to it without fail. Not so a date.
-        return f"${node['ParamRef'].get('number', 0)}"
+        number = node["ParamRef"].get("number", 0)
+        return f"${number}" if number in once else ""
     constant = node.get("A_Const", {})
     if "ival" in constant and kind in _INTEGERS:
         return str(constant["ival"].get("ival", 0))
@@ -126,6 +135,18 @@ def _terms(where: Node) -> Iterator[Node]:
             yield from _terms(argument)
     else:
         yield where
+
+
+def _parameters(item: Any) -> Iterator[int]:
+    """The number of each parameter, as often as it is mentioned."""
+    if isinstance(item, list):
+        for child in item:
+            yield from _parameters(child)
+    elif isinstance(item, dict):
+        if "ParamRef" in item:
+            yield item["ParamRef"].get("number", 0)
+        for value in item.values():
+            yield from _parameters(value)
 
 
 def _lacks(read: Read | None, name: str) -> bool:
