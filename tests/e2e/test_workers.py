@@ -97,6 +97,7 @@ def cancels(gateway: RunningGateway) -> list[bool]:
 
 
 def test_a_drivers_cancel_finds_the_worker(gateway: RunningGateway, retail_server: EmbeddedPostgres) -> None:
+    """Checklist: cancel: map our key to the session, across workers; psycopg's cancel and cancel_safe."""
     before = len(cancels(gateway))
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(connect(gateway)) for _ in range(6)]
@@ -132,6 +133,7 @@ def cancelled_while_it_runs(
 
 @pytest.mark.parametrize("psql", [None, Path("/usr/bin/psql")], ids=["18", "system"])
 def test_ctrl_c_in_psql(gateway: RunningGateway, retail_server: EmbeddedPostgres, psql: Path | None) -> None:
+    """Checklist: cancel: psql's Ctrl-C."""
     if psql is not None and not psql.exists():
         pytest.skip("there is no system psql")
     master, slave = os.openpty()  # psql stops a script at Ctrl-C, but goes on at its prompt
@@ -186,6 +188,7 @@ def test_asyncpgs_timeout(gateway: RunningGateway, retail_server: EmbeddedPostgr
 
 
 def test_ctrl_c_stops_the_model(gateway: RunningGateway, model: ScriptedModel) -> None:
+    """Checklist: a cancel also stops the model's request."""
     model.script({"contains": "", "text": "SELECT 1", "seconds": 4})
     for number in range(3):
         started = time.monotonic()

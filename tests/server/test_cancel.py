@@ -67,6 +67,8 @@ def running(postgres: EmbeddedPostgres, text: str) -> bool:
 @pytest.mark.parametrize("place", [Place(), Place(MAX_REPLICA, MAX_WORKERS - 1), Place(1, 0), Place(0, 1)])
 @pytest.mark.parametrize("length", [4, 32])
 def test_a_key_is_positive_and_says_where_its_session_is(place: Place, length: int) -> None:
+    """Checklist: BackendKeyData: mint our own; 4 bytes for 3.0, 32 for 3.2."""
+
     async def never() -> None:
         raise AssertionError
 
@@ -80,6 +82,7 @@ def test_a_key_is_positive_and_says_where_its_session_is(place: Place, length: i
 
 
 def test_only_the_very_secret_is_right() -> None:
+    """Checklist: a cancel key's exact length only (node-pg's stray NUL)."""
     called: list[int] = []
 
     async def cancel() -> None:
@@ -104,6 +107,8 @@ def test_only_the_very_secret_is_right() -> None:
 
 
 def test_asyncpgs_timeout_cancels(served: Served, postgres: EmbeddedPostgres) -> None:
+    """Checklist: cancel: asyncpg's timeout."""
+
     async def main() -> None:
         connection = await asyncpg.connect(
             host="127.0.0.1", port=served.port, user="ada", password="secret", database="postgres"
@@ -168,6 +173,7 @@ def test_a_long_key_of_protocol_3_2(server: Server) -> None:
 def test_a_late_cancel_does_not_hit_the_next_statement(
     server: Server, postgres: EmbeddedPostgres, front: CancelFront, threads: ThreadPoolExecutor
 ) -> None:
+    """Checklist: cancel only if that statement is still running; hold the upstream until it is done."""
     served = server.start(upstream={"host": "127.0.0.1", "port": front.port})
     with Raw("127.0.0.1", served.port).login() as client:
         client.send(query("SELECT pg_sleep(1), 'first'"))
@@ -263,6 +269,7 @@ def test_an_idle_session_and_one_that_is_over_are_not_cancelled(
 
 
 def test_wrong_keys_hit_nobody(served: Served) -> None:
+    """Checklist: a wrong cancel key is ignored."""
     with Raw("127.0.0.1", served.port).login() as client:
         client.send(query("SELECT pg_sleep(1)"))
         for wrong in (
@@ -279,6 +286,7 @@ def test_wrong_keys_hit_nobody(served: Served) -> None:
 
 
 def test_a_cancel_during_login_harms_nobody(served: Served) -> None:
+    """Checklist: cancel during login."""
     with Raw("127.0.0.1", served.port).login() as first, Raw("127.0.0.1", served.port) as second:
         second.startup()
         assert second.reply()[0] == "R"  # in the middle of SCRAM: no key was handed out yet
@@ -295,6 +303,7 @@ def test_a_cancel_during_login_harms_nobody(served: Served) -> None:
 
 
 def test_a_guesser_waits_and_a_right_key_still_works(served: Served, threads: ThreadPoolExecutor) -> None:
+    """Checklist: rate-limit guesses of cancel keys."""
     with Raw("127.0.0.1", served.port).login() as client:
         client.send(query("SELECT pg_sleep(60)"))
         wrong = altered(client.key, secret=1)
@@ -326,6 +335,7 @@ def test_cancel_requests_take_nobodys_place(server: Server, postgres: EmbeddedPo
 
 
 def test_a_cancel_finds_its_replica(server: Server) -> None:
+    """Checklist: cancel across replicas, by an id in the key."""
     second = server.start(cancel={"replica_id": 2})
     first = server.start(cancel={"replica_id": 1, "peers": {2: f"127.0.0.1:{second.port}"}})
     with Raw("127.0.0.1", second.port).login() as client:

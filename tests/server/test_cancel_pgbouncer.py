@@ -62,6 +62,7 @@ def pooler(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[int]:
 
 
 def test_a_cancel_hits_its_own_statement_and_no_other(server: Server, pooler: int) -> None:
+    """Checklist: cancel through a pooler that shares its connections."""
     served = server.start(upstream={"host": "127.0.0.1", "port": pooler, "sslmode": "disable"})
     over = threading.Event()
     harmed: list[Exception] = []
