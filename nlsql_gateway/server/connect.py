@@ -202,5 +202,8 @@ def _rejected(fault: Fault) -> UpstreamError:
     if fault.sqlstate.startswith("28"):  # our own login: not the client's business, the operator's log has it
         return LoginRefused("the database refused the gateway's login", detail=fault.text)
     return Rejected(
-        fault.text, detail=fault.fields.get("D", ""), hint=fault.fields.get("H", ""), sqlstate=fault.sqlstate
+        fault.text or "the database refused the connection and does not say why",
+        detail=fault.fields.get("D", ""),
+        hint=fault.fields.get("H", ""),
+        sqlstate=fault.sqlstate,
     )

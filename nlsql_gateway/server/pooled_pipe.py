@@ -24,11 +24,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from nlsql_gateway.errors import GatewayError
+from nlsql_gateway.errors import GatewayError, ProtocolError
 from nlsql_gateway.server.pipe import Pipe
 from nlsql_gateway.sql import Kind, Question, classify
 from nlsql_gateway.wire import upstream as wire
-from nlsql_gateway.wire.messages import INT32, message, parse_fault
+from nlsql_gateway.wire.messages import INT32, fault, message, parse_fault
 
 HELD_LIMIT: Final = 1024 * 1024
 """Bytes that wait for the end of what runs before the client is told to wait too."""
@@ -243,8 +243,7 @@ class PooledPipe(Pipe):
             if self._is_shown(kind, whole):
                 out.append(whole)
         elif kind == b"E":
-            fault = parse_fault(whole[_HEADER:])
-            if fault.is_fatal or (self._phase is _Phase.CLOSING and not self._error):
+            if _is_fatal(whole) or (self._phase is _Phase.CLOSING and not self._error):
                 out.append(whole)  # the end, or a COMMIT that failed
             elif not self._error:
                 self._error = whole
@@ -258,7 +257,7 @@ class PooledPipe(Pipe):
             case b"E":
                 self._failed = True
             case b"N" if not self._in_block and not self._began:
-                return parse_fault(whole[_HEADER:]).sqlstate != "25001"  # our BEGIN, then the client's
+                return _sqlstate(whole) != "25001"  # our BEGIN, then the client's
         return True
 
     def _ready(self, whole: bytes, out: list[bytes]) -> None:
@@ -295,7 +294,7 @@ class PooledPipe(Pipe):
 
     def _refuse(self, out: list[bytes]) -> None:
         """The prefix failed: so does what was to follow it, in its place."""
-        out.append(self._error)
+        out.append(self._error or fault("ERROR", "08P01", "the pooler did not begin a transaction").encode())
         self._error = b""
         self._phase = _Phase.IDLE
         if self._held and self._held[0][:1] == b"Q":
@@ -309,6 +308,22 @@ def _cut(body: bytes) -> tuple[bytes, bytes]:
     """The String that ``body`` begins with, and what follows it."""
     name, _, rest = body.partition(b"\0")
     return name, rest
+
+
+def _sqlstate(whole: bytes) -> str:
+    """Of an ErrorResponse or NoticeResponse; '' for one that cannot be read."""
+    try:
+        return parse_fault(whole[_HEADER:]).sqlstate
+    except ProtocolError:
+        return ""
+
+
+def _is_fatal(whole: bytes) -> bool:
+    """One that cannot be read goes on too: the session ends at it."""
+    try:
+        return parse_fault(whole[_HEADER:]).is_fatal
+    except ProtocolError:
+        return True
 
 
 def _is_ending(parse: bytes) -> bool:
