@@ -52,7 +52,8 @@ class RunningGateway:
         """Of all chains, by time."""
         # Not splitlines(): a recorded text may hold U+0085 and its like, which end no line of JSON.
         logs = [chain.read_bytes().split(b"\n") for chain in chains(self.audit) if chain.exists()]
-        return sorted((json.loads(line) for lines in logs for line in lines if line), key=lambda record: str(record["time"]))
+        records = [json.loads(line) for lines in logs for line in lines if line]
+        return sorted(records, key=lambda record: str(record["time"]))
 
     def log(self) -> list[dict[str, Any]]:
         """The events that it logged."""
