@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -23,6 +24,10 @@ REFRESH_PAUSE = 1.0
 
 
 _NAMING = frozenset({Kind.PREPARE, Kind.DECLARE})
+
+
+LARGE = 4096
+"""Characters of a text that is read without the garbage collector."""
 
 
 @dataclass(slots=True)
@@ -160,6 +165,12 @@ class Admission:
 
     def _read(self, text: str, client: Client, policy: Policy, catalog: Catalog | None) -> Judgement | None:
         """The judgement on a text that is SQL; None: a question. Raises StatementError, LimitError."""
+        if len(text) > LARGE and gc.isenabled():
+            gc.disable()  # it would walk all that is being made again and again: half of the time
+            try:
+                return self._read(text, client, policy, catalog)
+            finally:
+                gc.enable()
         short = shorten(text)
         if short is not None:
             judgement = _whole(self._decide(short.batch.text, short.batch, client, policy, catalog), text, short)
@@ -327,7 +338,7 @@ def _bare(batch: Batch) -> tuple[Statement, ...]:
     Those that give a name to a query keep it all: what stands behind the name is decided on again.
     """
     return tuple(
-        statement if statement.kind in _NAMING else replace(statement, node={}, inner=None, origin=0)
+        statement if statement.kind in _NAMING else replace(statement, node={}, inner=None, origin=0, words=())
         for statement in batch.statements
     )
 

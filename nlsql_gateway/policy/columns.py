@@ -156,6 +156,9 @@ class _Names:
         self.reads: Mapping[tuple[str, str], Read] = {
             (read.use.schema, read.use.name): read for read in case.reads if not read.system
         }
+        self.found: dict[tuple[int, str], Deny | None] = {}
+        "By scope and bare name: a name means the same wherever it stands in a scope."
+        self.listed: dict[int, tuple[list[tuple[Read, frozenset[str]]], frozenset[str]]] = {}
         self.locations = {".".join(use.fields): use.location for use in reversed(case.survey.columns)}
 
     def check(self) -> Deny | None:
@@ -183,23 +186,44 @@ class _Names:
     def _bare(self, scope: Scope, column: exp.Column, aliases: frozenset[str]) -> Deny | None:
         if column.name in aliases and isinstance(column.parent, exp.Ordered) and _orders_select(column):
             return None  # ORDER BY finds output columns first (manual, "SELECT")
+        key = (id(scope), column.name)
+        if key not in self.found:
+            self.found[key] = self._looked_up(scope, column)
+        return self.found[key]
+
+    def _looked_up(self, scope: Scope, column: exp.Column) -> Deny | None:
         at: Scope | None = scope
         while at is not None:
-            found = False
-            for source in at.sources.values():
-                if isinstance(source, exp.Table):
-                    read = self._read(source)
-                    if read is not None and self._has(read, column.name):
-                        found = True
-                        refused = self._judge(read, column)
-                        if refused is not None:
-                            return refused
-                elif isinstance(source, Scope):
-                    found = found or column.name in _outputs(source)
-            if found:
+            tables, outputs = self._sources(at)
+            having = [read for read, names in tables if column.name in names]
+            for read in having:
+                refused = self._judge(read, column)
+                if refused is not None:
+                    return refused
+            if having or column.name in outputs:
                 return None
             at = at.parent
         return None
+
+    def _sources(self, scope: Scope) -> tuple[list[tuple[Read, frozenset[str]]], frozenset[str]]:
+        """The tables of a scope with all names that a column of theirs has, and the columns of its other sources."""
+        found = self.listed.get(id(scope))
+        if found is None:
+            tables: list[tuple[Read, frozenset[str]]] = []
+            outputs: set[str] = set()
+            for source in scope.sources.values():
+                if isinstance(source, exp.Table):
+                    read = self._read(source)
+                    if read is not None:
+                        tables.append((read, self._all(read)))
+                elif isinstance(source, Scope):
+                    outputs.update(_outputs(source))
+            found = self.listed[id(scope)] = (tables, frozenset(outputs))
+        return found
+
+    def _all(self, read: Read) -> frozenset[str]:
+        assert read.access is not None
+        return _SYSTEM_COLUMNS.union(column.name for column in read.access.relation.columns)
 
     def _read(self, table: exp.Table) -> Read | None:
         """The read behind a FROM item; None for CTEs, functions and system relations, and where columns are renamed."""
@@ -208,10 +232,6 @@ class _Names:
             return None
         return self.reads.get((table.db, table.name))
 
-    def _has(self, read: Read, name: str) -> bool:
-        assert read.access is not None
-        return read.access.relation.column(name) is not None or name in _SYSTEM_COLUMNS
-
     def _judge(self, read: Read, column: exp.Column) -> Deny | None:
         assert read.access is not None
         name = column.name
@@ -219,7 +239,7 @@ class _Names:
             return None
         written = ".".join(part.name for part in column.parts)
         location = self.locations.get(written)
-        return (_denied if self._has(read, name) else _unknown)(self.case, written, location)
+        return (_denied if name in self._all(read) else _unknown)(self.case, written, location)
 
 
 def _source(scope: Scope, name: str) -> object:

@@ -17,10 +17,10 @@ from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.grouping import additions
 from nlsql_gateway.policy.literals import string
 from nlsql_gateway.policy.pushdown import conditions
-from nlsql_gateway.policy.sensitive import could_show
+from nlsql_gateway.policy.sensitive import Shown
 from nlsql_gateway.policy.settings import readable_names
 from nlsql_gateway.sql import Kind
-from nlsql_gateway.sql.grammar import COMMENTS, TokenCode, scan
+from nlsql_gateway.sql.grammar import TokenCode
 from nlsql_gateway.sql.quoting import identifier
 from nlsql_gateway.sql.survey import ColumnUse, FunctionUse, constant
 
@@ -54,19 +54,20 @@ def rewrite(case: Case) -> Case | Deny:
     for addition in additions(case.statement.node, case.reads):
         at = addition.location - case.statement.origin
         splices.append(Splice(at, at, addition.text))
-    applied = dict.fromkeys(chain.from_iterable(_applied(case, read) for read in restricted))
+    shown = Shown(case)
+    applied = dict.fromkeys(chain.from_iterable(_applied(shown, read) for read in restricted))
     if guarded:
         applied[Applied("setting", "current_setting", "names that may be told")] = None
     return replace(case, sql=spliced(case.statement.text, splices), applied=(*case.applied, *applied))
 
 
-def _applied(case: Case, read: Read) -> Iterator[Applied]:
+def _applied(shown: Shown, read: Read) -> Iterator[Applied]:
     """The rules that the statement can feel: no mask of a column that it does not read."""
     assert read.access is not None
     target = f"{read.key[0]}.{read.key[1]}."
     for applied in read.access.applied:
         column = applied.target.removeprefix(target)
-        if applied.rule != "mask" or could_show(frozenset({column}), read.use, case):
+        if applied.rule != "mask" or column == applied.target or shown.could(frozenset({column}), read.use):
             yield applied
 
 
@@ -106,9 +107,9 @@ class _Splicer:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.origin = case.statement.origin
-        self.tokens = [token for token in scan(case.statement.text) if token.code not in COMMENTS]
+        self.tokens = case.statement.words
         self.inside = conditions(case.statement.node, case.reads)
-        self.at = {token.start: index for index, token in enumerate(self.tokens)}
+        self.at = {token.start - self.origin: index for index, token in enumerate(self.tokens)}
 
     def relation(self, read: Read) -> Splice:
         """``ONLY t``, ``ONLY (t)``, ``t *``, ``TABLE t`` and COPY's ``t (columns)`` are replaced as a whole."""
@@ -138,7 +139,7 @@ class _Splicer:
         """Takes everything in front of ``table.column`` away."""
         first = self.at[use.location - self.origin]
         table = self._names(first, len(use.fields) - 2) + 2
-        return Splice(self.tokens[first].start, self.tokens[table].start, "")
+        return Splice(self._start(first), self._start(table), "")
 
     def guard(self, use: FunctionUse) -> list[Splice]:
         """``current_setting(name)`` whose name only the server knows, such as $1: NULL for a name that is not told.
@@ -154,7 +155,7 @@ class _Splicer:
                 break
             closing += 1
         names = string("{" + ",".join(readable_names(self.case.policy)) + "}")
-        start, end = self.tokens[opening].end, self.tokens[closing].start
+        start, end = self._end(opening), self._start(closing)
         return [
             Splice(start, start, "(SELECT s FROM (SELECT ("),
             Splice(end, end, f")::text OFFSET 0) AS x(s) WHERE pg_catalog.lower(s) = ANY ({names}::text[]))"),
@@ -167,7 +168,7 @@ class _Splicer:
             while self._code(last) != ord(")"):
                 last += 1
             source = self.case.statement.text.encode()
-            columns = source[self.tokens[opening].end : self.tokens[last].start].decode()
+            columns = source[self._end(opening) : self._start(last)].decode()
         return self._splice(first, last, f"(SELECT {columns} FROM {query})")
 
     def _names(self, first: int, count: int) -> int:
@@ -180,9 +181,15 @@ class _Splicer:
         return at
 
     def _splice(self, first: int, last: int, text: str) -> Splice:
-        end = self.tokens[last].end
-        follows = last + 1 < len(self.tokens) and self.tokens[last + 1].start == end
-        return Splice(self.tokens[first].start, end, f"{text} " if follows else text)
+        end = self._end(last)
+        follows = last + 1 < len(self.tokens) and self._start(last + 1) == end
+        return Splice(self._start(first), end, f"{text} " if follows else text)
+
+    def _start(self, index: int) -> int:
+        return self.tokens[index].start - self.origin
+
+    def _end(self, index: int) -> int:
+        return self.tokens[index].end - self.origin
 
     def _code(self, index: int) -> int:
         return self.tokens[index].code if 0 <= index < len(self.tokens) else 0

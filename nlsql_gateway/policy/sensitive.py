@@ -19,7 +19,7 @@ def without_sensitive(key: tuple[str, str], use: RelationUse, case: Case) -> Acc
     """None: nothing sensitive in it, or nothing of that could show."""
     hidden = SENSITIVE.get(key[1]) if key[0] == "pg_catalog" else None
     relation = case.catalog.relations.get(key)
-    if hidden is None or relation is None or not could_show(frozenset(hidden), use, case):
+    if hidden is None or relation is None or not Shown(case).could(frozenset(hidden), use):
         return None
     return Access(
         relation,
@@ -50,34 +50,29 @@ def names_only(key: tuple[str, str], case: Case) -> Access | None:
     )
 
 
-def could_show(hidden: frozenset[str], use: RelationUse, case: Case) -> bool:
-    """Whether the statement could read one of these columns of ``use``; True where that cannot be told."""
-    survey = case.survey
-    return (
-        bool(hidden & (survey.using | survey.attributes))
-        or survey.natural
-        or "colnames" in survey.keys  # an alias with column names gives them others
-        or any(
-            column.fields[-1] == "*" or column.fields[-1] in hidden or column.fields == (use.called,)
-            for column in survey.columns
+class Shown:
+    """Which columns a statement could read, whatever they are called in it."""
+
+    def __init__(self, case: Case) -> None:
+        survey = case.survey
+        self.named = survey.using | survey.attributes | {column.fields[-1] for column in survey.columns}
+        self.alone = frozenset(column.fields[0] for column in survey.columns if len(column.fields) == 1)
+        self.everything = (
+            survey.natural
+            or "*" in self.named
+            or "colnames" in survey.keys  # an alias with column names gives them others
+            or (case.statement.kind is Kind.COPY_TO and case.statement.inner is None)  # names none, or not as others do
+            or self._joined(case)
         )
-        or _joined_whole(case)
-        or (case.statement.kind is Kind.COPY_TO and case.statement.inner is None)  # names none, or not as others do
-    )
 
+    def could(self, columns: frozenset[str], use: RelationUse) -> bool:
+        """Whether one of these columns of ``use`` could show; True where that cannot be told."""
+        return self.everything or not columns.isdisjoint(self.named) or use.called in self.alone
 
-def _joined_whole(case: Case) -> bool:
-    """Whether a bare name could be the alias of a join, and so the whole of its rows: (a JOIN b) AS j, to_json(j)."""
-    if "JoinExpr" not in case.survey.keys:
-        return False
-    called = {use.called for use in case.survey.tables}
-    columns = {
-        column.name
-        for use in case.survey.tables
-        if (key := find(use.schema, use.name, case.catalog, case.policy)) is not None
-        for column in case.catalog.relations[key].columns
-    }
-    return any(
-        len(column.fields) == 1 and column.fields[0] not in called and column.fields[0] not in columns
-        for column in case.survey.columns
-    )
+    def _joined(self, case: Case) -> bool:
+        """Whether a bare name could be the alias of a join, so the whole of its rows: (a JOIN b) AS j, to_json(j)."""
+        if "JoinExpr" not in case.survey.keys:
+            return False
+        keys = {find(use.schema, use.name, case.catalog, case.policy) for use in case.survey.tables}
+        columns = {column.name for key in keys if key is not None for column in case.catalog.relations[key].columns}
+        return bool(self.alone - {use.called for use in case.survey.tables} - columns)

@@ -94,7 +94,8 @@ def scan(text: str) -> list[Token]:
         tokens = postgast.scan(text).tokens
     except postgast.PgQueryError as error:
         raise _syntax_error(error) from error
-    return [Token(token.token, token.start, token.end, token.keyword_kind) for token in tokens]
+    new = tuple.__new__  # what Token() calls in the end, at a third of the time
+    return [new(Token, (token.token, token.start, token.end, token.keyword_kind)) for token in tokens]
 
 
 def _syntax_error(error: postgast.PgQueryError) -> StatementError:

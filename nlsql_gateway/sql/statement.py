@@ -27,6 +27,8 @@ class Statement:
     "Byte offset of ``text`` in the text that was parsed."
     inner: Statement | None = None
     "EXPLAIN, PREPARE, DECLARE … FOR, COPY (query): the query inside, whose text is a slice of this one's."
+    words: Sequence[Token] = field(default=(), compare=False, hash=False, repr=False)
+    "Its tokens without comments; their offsets are in the text that was parsed."
 
     def with_inner(self, sql: str) -> str:
         """This statement's text with ``sql`` in the place of the inner query's. Only where there is an inner one."""
@@ -95,7 +97,7 @@ def _statement(source: bytes, node: Node, words: Sequence[Token]) -> Statement:
     if body.get(_INNER.get(tag, "")):
         inner = _statement(source, body[_INNER[tag]], _inner_words(tag, words))
     start, end = words[0].start, words[-1].end
-    return Statement(source[start:end].decode(), kind, node, name, start, inner)
+    return Statement(source[start:end].decode(), kind, node, name, start, inner, words)
 
 
 def _inner_words(tag: str, words: Sequence[Token]) -> Sequence[Token]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from nlsql_gateway.admission import Judgement
@@ -35,6 +37,14 @@ def test_the_judgement_is_that_on_the_whole_text(rules: Policy, text: str, verdi
     assert found is not None
     assert found.verdict == ("allow" if rules is OPEN else verdict)
     assert found == whole(rules, text)
+
+
+@pytest.mark.parametrize(
+    "text", [f"SELECT {'1 + ' * 90}{'(id), ' * 2000} 2 FROM customers", f"SELECT {'x' * 5000} FROM"]
+)
+def test_the_garbage_collector_works_on(text: str) -> None:
+    assert gate(policy())._judge_now(text, client("eva"), final=True) is not None
+    assert gc.isenabled()
 
 
 def whole(rules: Policy, text: str) -> Judgement | None:
