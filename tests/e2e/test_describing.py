@@ -15,7 +15,7 @@ from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.wire.messages import message, parse_fault
 from tests.e2e import harness
 from tests.e2e.harness import PASSWORDS, RunningGateway
-from tests.server.raw import SYNC, Raw, Reply, describe, execute
+from tests.server.raw import SYNC, Raw, Reply, describe, execute, query
 
 ROLE, DATABASE = "describing_gateway", "describing"
 
@@ -256,3 +256,36 @@ def test_all_types_come_in_binary(described: RunningGateway, postgres: EmbeddedP
         masked = dict(fetched(other, text, (1,)))
         assert [column.format for column in columns(masked["T"])] == [1] * 28
         assert struct.unpack_from("!hii", masked["D"]) == (28, 4, 1)
+
+
+@pytest.mark.parametrize("form", ["text", "csv, header", "binary"])
+def test_copy_to_stdout_has_only_what_the_person_may_see(
+    described: RunningGateway, postgres: EmbeddedPostgres, form: str
+) -> None:
+    """Checklist: COPY OUT: H, d*, c, C; COPY t TO STDOUT rewritten to COPY (SELECT ...) TO STDOUT, in every format."""
+    shown = "SELECT id, label, price, born FROM thing WHERE label <> 'hidden' ORDER BY id"
+    masked = "SELECT id, 'l***'::text AS label, 0.00::numeric(9,2) AS price, '2026-01-01'::date AS born FROM thing"
+    expected = {"nora": shown, "petra": f"{masked} WHERE id = 1"}
+    for user, same in expected.items():
+        for copied in (
+            "thing (id, label, price, born)",
+            "(SELECT id, label, price, born FROM thing)",
+            "(TABLE thing)" if user == "nora" else "(SELECT id, label, price, born FROM public.thing t)",
+        ):
+            own = same if "TABLE" not in copied else "SELECT * FROM thing WHERE label <> 'hidden'"
+            with direct(postgres) as one, through(described, user) as other:
+                one.send(query(f"COPY ({own}) TO STDOUT WITH (FORMAT {form})"))
+                other.send(query(f"COPY {copied} TO STDOUT WITH (FORMAT {form})"))
+                found = other.until("Z")
+                assert found == one.until("Z"), (user, copied)
+                assert "".join(kind for kind, _ in found).replace("d", "") == "HcCZ"
+
+
+def test_copy_in_and_listen_are_refused_in_step(described: RunningGateway) -> None:
+    """Checklist: COPY IN refused BEFORE G is sent; LISTEN where the policy allows it only."""
+    with through(described, "nora") as raw:
+        data = [message(b"d", b"1\tx\n"), message(b"c")]
+        raw.send(query("COPY plain FROM STDIN"), *data, query("LISTEN news"), query("SELECT 1"))
+        replies = [raw.until("Z") for _ in range(3)]
+        assert ["".join(kind for kind, _ in found) for found in replies] == ["EZ", "EZ", "TDCZ"]
+        assert [parse_fault(found[0][1]).sqlstate for found in replies[:2]] == ["25006", "42501"]
