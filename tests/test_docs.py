@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from types import NoneType, UnionType
@@ -104,3 +105,22 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+CHECKLIST = [
+    line.split("|")[1:-1]
+    for line in (ROOT / "docs" / "checklist.md").read_text().splitlines()
+    if line.startswith("| ") and not line.startswith(("| duty", "| ---"))
+]
+
+
+@pytest.mark.parametrize(("duty", "shown"), CHECKLIST, ids=[duty.strip()[:50] for duty, _ in CHECKLIST])
+def test_every_line_of_the_checklist_has_a_test_that_exists(duty: str, shown: str) -> None:
+    named = re.findall(r"`(tests/[a-z_0-9/]+\.py)::(test_\w+)`", shown)
+    assert named, duty
+    assert len(named) == shown.count("`") // 2, "nothing else stands there"
+    for file, name in named:
+        names = {
+            node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.FunctionDef)
+        }
+        assert name in names, f"{file} has no {name}"

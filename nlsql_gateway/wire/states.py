@@ -1,6 +1,7 @@
 """The conversation with a client after login: every transition in two tables. An absent key is a protocol error.
 
-PostgreSQL manual, "Message Flow". docs/protocol.md shows the tables; a test compares them.
+A third table has what is done with each message of the upstream's. PostgreSQL manual, "Message Flow". docs/protocol.md
+shows the tables; a test compares them.
 """
 
 from __future__ import annotations
@@ -121,3 +122,45 @@ def after(phase: Phase, event: Event) -> Phase:
     if found is None:
         raise ProtocolError(f"{event.value} while {phase.value}")
     return found
+
+
+class Handling(enum.Enum):
+    """What is done with a message of the upstream's."""
+
+    RELAY = "relay"
+    "Sent on as it comes, at any time, unread."
+    COUNT = "count"
+    "The same; its number and size are in the account of what runs."
+    STEP = "step"
+    "The same; that it came ends a step, or begins COPY."
+    READ = "read"
+    "Waited for whole and read, then sent on as it is."
+    EXCHANGE = "exchange"
+    "Waited for whole and read; ours may be sent in its place."
+    REFUSE = "refuse"
+    "It ends the connection."
+
+
+REPLIES: Final = {
+    ord("1"): ("ParseComplete", Handling.STEP),
+    ord("2"): ("BindComplete", Handling.STEP),
+    ord("3"): ("CloseComplete", Handling.STEP),
+    ord("A"): ("NotificationResponse", Handling.RELAY),
+    ord("C"): ("CommandComplete", Handling.READ),
+    ord("D"): ("DataRow", Handling.COUNT),
+    ord("E"): ("ErrorResponse", Handling.EXCHANGE),
+    ord("G"): ("CopyInResponse", Handling.STEP),
+    ord("H"): ("CopyOutResponse", Handling.RELAY),
+    ord("I"): ("EmptyQueryResponse", Handling.STEP),
+    ord("N"): ("NoticeResponse", Handling.RELAY),
+    ord("S"): ("ParameterStatus", Handling.READ),
+    ord("T"): ("RowDescription", Handling.STEP),
+    ord("W"): ("CopyBothResponse", Handling.REFUSE),
+    ord("Z"): ("ReadyForQuery", Handling.READ),
+    ord("c"): ("CopyDone", Handling.RELAY),
+    ord("d"): ("CopyData", Handling.COUNT),
+    ord("n"): ("NoData", Handling.STEP),
+    ord("s"): ("PortalSuspended", Handling.STEP),
+    ord("t"): ("ParameterDescription", Handling.RELAY),
+}
+"""By type byte. Not here: FunctionCallResponse, which nobody asks for, and what comes only before the first query."""

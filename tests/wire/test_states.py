@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from nlsql_gateway.errors import ProtocolError
-from nlsql_gateway.wire.states import EVENTS, NAMES, TABLE, Action, Event, Move, Phase, after, move
+from nlsql_gateway.server.relay import SEEN, WHOLE
+from nlsql_gateway.wire.replies import ENDS
+from nlsql_gateway.wire.states import EVENTS, NAMES, REPLIES, TABLE, Action, Event, Handling, Move, Phase, after, move
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
 
@@ -43,7 +45,12 @@ def event_rows() -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("rows", [message_rows(), event_rows()], ids=["messages", "events"])
+def reply_rows() -> list[str]:
+    lines = ["| message of the upstream | what is done with it |", "| --- | --- |"]
+    return lines + [f"| `{chr(kind)}` {name} | {handling.value} |" for kind, (name, handling) in REPLIES.items()]
+
+
+@pytest.mark.parametrize("rows", [message_rows(), event_rows(), reply_rows()], ids=["messages", "events", "replies"])
 def test_the_document_shows_the_tables(rows: list[str]) -> None:
     assert "\n".join(rows) in DOCUMENT.read_text(), "\n".join(rows)
 
@@ -91,3 +98,12 @@ def test_a_client_may_always_leave(phase: Phase) -> None:
 
 def test_sync_ends_skipping_and_nothing_else_does() -> None:
     assert [chr(kind) for kind, found in TABLE[Phase.SKIPPING].items() if found.phase is not Phase.SKIPPING] == ["S"]
+
+
+def test_the_relay_does_what_the_table_of_the_upstreams_messages_says() -> None:
+    by = {handling: frozenset(kind for kind, (_, own) in REPLIES.items() if own is handling) for handling in Handling}
+    assert by[Handling.READ] | by[Handling.EXCHANGE] == WHOLE
+    assert by[Handling.STEP] | by[Handling.REFUSE] == SEEN
+    assert by[Handling.COUNT] == frozenset(b"Dd")
+    ends = frozenset(kind for kinds in ENDS.values() for kind in kinds)
+    assert ends | frozenset(b"G") == by[Handling.STEP] | frozenset(b"CZ")
