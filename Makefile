@@ -37,8 +37,9 @@ test-pure: install ## the rooms that are compiled, tested as plain Python
 	@find . -name '*.so' -not -path './$(VENV)/*' -delete; rm -f $(VENV)/.compiled
 	$(BIN)/python -m pytest tests/wire tests/audit tests/admission tests/server
 
-suites: install ## other projects' own tests, through the gateway
-	$(BIN)/python -m tests.drivers.regress
+suites: install ## other projects' own tests, through the gateway (SUITE=asyncpg: that one alone)
+	$(if $(SUITE),,$(BIN)/python -m tests.drivers.regress)
+	$(BIN)/python -m tests.suites $(SUITE)
 
 fuzz: install ## fuzz what reads bytes (TARGET=framing SECONDS=600), keep the corpus; cut the line after every byte
 	@find . -name '*.so' -not -path './$(VENV)/*' -delete; rm -f $(VENV)/.compiled
