@@ -115,6 +115,11 @@ def behind(names: Names, statement: Statement) -> Statement:
 def uses(names: Names, admitted: Admitted) -> list[tuple[Statement, Admitted]]:
     """EXECUTE and FETCH of names that an earlier text has given, with what was admitted under them."""
     found: list[tuple[Statement, Admitted]] = []
+    for statement in admitted.statements:
+        if statement.kind in USING:
+            break
+    else:
+        return found  # nearly always
     given: set[str] = set()
     for statement in admitted.statements:
         if statement.kind is Kind.PREPARE or statement.kind is Kind.DECLARE:

@@ -130,11 +130,16 @@ class Names:
     def suspended(self, *, held: bool = False) -> list[Account]:
         """The accounts of all portals that end with the transaction; the portals are forgotten. ``held``: those too."""
         confirmed = self.portals.confirmed
-        if not confirmed:
-            return []
-        ended = [portal for portal in confirmed.values() if held or not portal.is_held]
-        self.portals.confirmed = {name: portal for name, portal in confirmed.items() if portal not in ended}
-        return [portal.account for portal in ended if portal.account is not None]
+        accounts: list[Account] = []
+        kept: dict[str, Portal] = {}
+        for name, portal in confirmed.items():
+            if portal.is_held and not held:
+                kept[name] = portal
+            elif portal.account is not None:
+                accounts.append(portal.account)
+        confirmed.clear()
+        confirmed.update(kept)
+        return accounts
 
     def under(self, statement: Statement) -> Admitted | None:
         """What was admitted under the name that an EXECUTE or FETCH uses."""

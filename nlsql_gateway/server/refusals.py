@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from nlsql_gateway.admission import Admitted, Refused
+from nlsql_gateway.errors import AuditError
+from nlsql_gateway.wire import upstream
+from nlsql_gateway.wire.downstream import Parse, parse_parse
+from nlsql_gateway.wire.framing import HEADER
 from nlsql_gateway.wire.messages import fault
+from nlsql_gateway.wire.replies import Expected, Step
 
 REFUSED_TEXT: Final = "refused by nlsql-gateway"
 """Certain to be a syntax error in every PostgreSQL."""
@@ -31,3 +36,28 @@ def notices(admitted: Admitted) -> bytes:
     return b"".join(
         [fault("NOTICE", "00000", notice.message, detail=notice.detail).encode(b"N") for notice in admitted.notices]
     )
+
+
+def refuse_unrecorded(waiting: list[tuple[bytes, Expected | None]], why: AuditError, errors: str) -> bool:
+    """The records of what waits could not be kept: each message that has one is exchanged for one that fails.
+
+    Whether the upstream will skip what the client sends next; ``errors``: as for ``wire.messages.string``.
+    """
+    refusal = error(Refused("", why.sqlstate, why.message, why.detail, why.hint))
+    failed = False
+    for index, (sent, entry) in enumerate(waiting):
+        if entry is None:
+            continue
+        if entry.account is not None and entry.is_recorded:
+            entry.account.is_closed = True  # nothing ran
+        if entry.step is Step.SYNC:
+            failed = False
+        elif entry.step is Step.QUERY:
+            waiting[index] = (upstream.query(REFUSED_TEXT), entry.refused(refusal))
+        elif entry.is_recorded:  # even one that the upstream will skip: its text has no record
+            failed = True
+            if entry.change is not None:
+                entry.change.answered(False)
+            name = parse_parse(sent[HEADER:], errors).name if entry.step is Step.PARSE else REFUSED_NAME
+            waiting[index] = (Parse(name, "").encode(REFUSED_TEXT), entry.refused(refusal, Step.PARSE))
+    return failed

@@ -18,7 +18,7 @@ from nlsql_gateway.server.conversation import Conversation
 from nlsql_gateway.server.effects import effects, uses
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.names import Portal
-from nlsql_gateway.server.refusals import REFUSED_NAME, REFUSED_TEXT, notices
+from nlsql_gateway.server.refusals import REFUSED_NAME, REFUSED_TEXT, notices, refuse_unrecorded
 from nlsql_gateway.server.refusals import error as error_message
 from nlsql_gateway.server.renewals import Renewals, Verdict
 from nlsql_gateway.wire import upstream
@@ -143,24 +143,7 @@ class Requests:
 
     def unrecorded(self, error: AuditError) -> None:
         """The records of what waits could not be kept: each message that has one is refused in its place."""
-        refusal = error_message(Refused("", error.sqlstate, error.message, error.detail, error.hint))
-        failed = False
-        "The upstream will skip what follows, up to Sync."
-        for index, (sent, entry) in enumerate(self._out):
-            if entry is None:
-                continue
-            if entry.account is not None and entry.is_recorded:
-                entry.account.is_closed = True  # nothing ran
-            if entry.step is Step.SYNC:
-                failed = False
-            elif entry.step is Step.QUERY:
-                self._out[index] = (upstream.query(REFUSED_TEXT), entry.refused(refusal))
-            elif entry.is_recorded:  # even one that the upstream will skip: its text has no record
-                failed = True
-                if entry.change is not None:
-                    entry.change.answered(False)
-                name = parse_parse(sent[HEADER:], self._errors()).name if entry.step is Step.PARSE else REFUSED_NAME
-                self._out[index] = (Parse(name, "").encode(REFUSED_TEXT), entry.refused(refusal, Step.PARSE))
+        failed = refuse_unrecorded(self._out, error, self._errors())
         if failed and self._conversation.phase is Phase.READY:
             self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)
 
@@ -265,27 +248,33 @@ class Requests:
             if isinstance(verdict, Refused):
                 self._refuse_query(verdict)
                 return
+            used = uses(self._conversation.names, verdict)
+            if not used:
+                self._run_query(whole, text, verdict)
+                return
             admitted = verdict
 
             def go(refused: Refused | None) -> None:
-                account = self._accounts.open(admitted.record_id)
-                if refused is not None:
-                    self._accounts.close(account, refused.sqlstate)
+                if refused is None:
+                    self._run_query(whole, text, admitted)
+                else:
+                    self._accounts.close(self._accounts.open(admitted.record_id), refused.sqlstate)
                     self._refuse_query(refused)
-                    return
-                expected = Expected(
-                    Step.QUERY,
-                    account,
-                    is_recorded=True,
-                    rewritten=admitted.rewritten,
-                    notice=notices(admitted),
-                    effects=effects(self._conversation.names, admitted, self._abandoned),
-                )
-                self._send(whole if admitted.sql == text else upstream.query(admitted.sql), expected)
 
-            self._renewals.all(uses(self._conversation.names, admitted), go)
+            self._renewals.all(used, go)
 
         self._admit(text, self._simple, then)
+
+    def _run_query(self, whole: bytes, text: str, admitted: Admitted) -> None:
+        expected = Expected(
+            Step.QUERY,
+            self._accounts.open(admitted.record_id),
+            is_recorded=True,
+            rewritten=admitted.rewritten,
+            notice=notices(admitted),
+            effects=effects(self._conversation.names, admitted, self._abandoned),
+        )
+        self._send(whole if admitted.sql == text else upstream.query(admitted.sql), expected)
 
     def _parse(self, whole: bytes) -> None:
         parse = parse_parse(whole[HEADER:], self._errors())
@@ -326,13 +315,14 @@ class Requests:
             name = f'prepared statement "{bind.statement}"' if bind.statement else "unnamed prepared statement"
             self._refuse_extended(Refused("", "26000", f"{name} does not exist"))
             return
+        if self._gate.current(prepared, self._extended):
+            self._bound(whole, bind, prepared)
+            return
         before = prepared
 
         def then(verdict: Verdict) -> None:
             if isinstance(verdict, Refused):
                 self._refuse_extended(verdict)
-            elif verdict is before:
-                self._bound(whole, bind, before)
             else:
                 self._conversation.names.statements.renew(bind.statement, before, verdict)
                 self._bound(whole, bind, verdict, is_recorded=True)
@@ -355,6 +345,9 @@ class Requests:
             return
         used = uses(self._conversation.names, portal.prepared)
         if used and self._hold(whole):
+            return
+        if not used and self._gate.current(portal.prepared, self._extended):
+            self._run(whole, portal)
             return
         found = portal
 
