@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nlsql_gateway.policy.case import Read
 from nlsql_gateway.sql.grammar import Node
 from nlsql_gateway.sql.quoting import identifier
-from nlsql_gateway.sql.survey import strings, survey
+from nlsql_gateway.sql.survey import Survey, strings, survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +24,12 @@ class Addition:
     text: str
 
 
-def additions(node: Node, reads: Sequence[Read]) -> Iterator[Addition]:
+def additions(found: Survey, reads: Sequence[Read]) -> Iterator[Addition]:
     """What the statement's GROUP BY clauses need once the restricted ones of ``reads`` are sub-queries."""
     by_location = {read.use.location: read for read in reads}
-    for select in _selects(node):
+    for select in found.selects:
+        if not all(_grouped(item, select) for item in select.get("groupClause", [{}])):
+            continue  # something else than columns
         tables = [by_location.get(location) for location in tables_of(select.get("fromClause", []))]
         for read in tables:
             if read is None or read.access is None or not read.restricted or read.use.renames:
@@ -71,18 +72,6 @@ def _missing(select: Node, read: Read, others: Sequence[Read | None]) -> list[st
 
 def _lacks(read: Read, name: str) -> bool:
     return read.access is not None and read.access.relation.column(name) is None and not read.use.renames
-
-
-def _selects(item: Any) -> Iterator[Node]:
-    """Every SELECT in the tree with a GROUP BY of columns and ordinals only, also in grouping sets."""
-    if isinstance(item, list):
-        for child in item:
-            yield from _selects(child)
-    elif isinstance(item, dict):
-        if "fromClause" in item and all(_grouped(group, item) for group in item.get("groupClause", [{}])):
-            yield item
-        for value in item.values():
-            yield from _selects(value)
 
 
 def tables_of(items: list[Node]) -> Iterator[int]:

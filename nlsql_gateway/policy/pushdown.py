@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from nlsql_gateway.policy.case import Read
 from nlsql_gateway.policy.grouping import tables_of
@@ -23,7 +23,7 @@ from nlsql_gateway.policy.literals import string
 from nlsql_gateway.sql import Column
 from nlsql_gateway.sql.grammar import Node
 from nlsql_gateway.sql.quoting import identifier
-from nlsql_gateway.sql.survey import strings
+from nlsql_gateway.sql.survey import Survey, strings
 
 _ORDERS: Final = frozenset({"=", "<", "<=", ">", ">="})
 _MIRRORED: Final = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -39,7 +39,7 @@ _TEXTS: Final = ("text", "character varying")
 """Only =: what comes before what is the collation's affair."""
 
 
-def conditions(node: Node, reads: Sequence[Read]) -> Mapping[int, tuple[str, ...]]:
+def conditions(survey: Survey, reads: Sequence[Read]) -> Mapping[int, tuple[str, ...]]:
     """For each table with a row filter, by its location: what to add to that filter."""
     filtered = {
         read.use.location: read
@@ -48,9 +48,11 @@ def conditions(node: Node, reads: Sequence[Read]) -> Mapping[int, tuple[str, ...
     }
     found: dict[int, tuple[str, ...]] = {}
     if filtered:
-        parameters = Counter(_parameters(node))
+        parameters = Counter(survey.parameters)
         once = frozenset(number for number, count in parameters.items() if count == 1)
-        for select in _selects(node):
+        for select in survey.selects:
+            if "whereClause" not in select:
+                continue
             locations = list(tables_of(select["fromClause"]))
             by_location = {read.use.location: read for read in reads}
             for location in locations:
@@ -137,18 +139,6 @@ def _terms(where: Node) -> Iterator[Node]:
         yield where
 
 
-def _parameters(item: Any) -> Iterator[int]:
-    """The number of each parameter, as often as it is mentioned."""
-    if isinstance(item, list):
-        for child in item:
-            yield from _parameters(child)
-    elif isinstance(item, dict):
-        if "ParamRef" in item:
-            yield item["ParamRef"].get("number", 0)
-        for value in item.values():
-            yield from _parameters(value)
-
-
 def _lacks(read: Read | None, name: str) -> bool:
     return (
         read is not None
@@ -156,14 +146,3 @@ def _lacks(read: Read | None, name: str) -> bool:
         and read.access.relation.column(name) is None
         and not read.use.renames
     )
-
-
-def _selects(item: Any) -> Iterator[Node]:
-    if isinstance(item, list):
-        for child in item:
-            yield from _selects(child)
-    elif isinstance(item, dict):
-        if "fromClause" in item and "whereClause" in item:
-            yield item
-        for value in item.values():
-            yield from _selects(value)

@@ -51,7 +51,7 @@ def rewrite(case: Case) -> Case | Deny:
             if isinstance(shortened, Deny):
                 return shortened
             splices += shortened
-    for addition in additions(case.statement.node, case.reads):
+    for addition in additions(case.survey, case.reads):
         at = addition.location - case.statement.origin
         splices.append(Splice(at, at, addition.text))
     shown = Shown(case)
@@ -108,7 +108,7 @@ class _Splicer:
         self.case = case
         self.origin = case.statement.origin
         self.tokens = case.statement.words
-        self.inside = conditions(case.statement.node, case.reads)
+        self.inside = conditions(case.survey, case.reads)
         self.at = {token.start - self.origin: index for index, token in enumerate(self.tokens)}
 
     def relation(self, read: Read) -> Splice:

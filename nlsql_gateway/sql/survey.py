@@ -88,6 +88,10 @@ class Survey:
     "Columns of JOIN … USING."
     natural: bool
     "There is a NATURAL JOIN."
+    selects: tuple[Node, ...]
+    "The contents of every SELECT that has a FROM clause."
+    parameters: tuple[int, ...]
+    "The number of each parameter, as often as it is mentioned."
 
     @property
     def tables(self) -> tuple[RelationUse, ...]:
@@ -110,6 +114,8 @@ def survey(node: Node) -> Survey:
         methods=frozenset(walk.methods),
         using=frozenset(walk.using),
         natural=walk.natural,
+        selects=tuple(walk.selects),
+        parameters=tuple(walk.parameters),
     )
 
 
@@ -141,8 +147,8 @@ class _Walk:
     """An explicit stack, not recursion: the tree may be some hundred levels deep."""
 
     __slots__ = (
-        *("attributes", "casts", "columns", "functions", "keys", "methods", "natural", "operators", "relations"),
-        *("stack", "using"),
+        *("attributes", "casts", "columns", "functions", "keys", "methods", "natural", "operators", "parameters"),
+        *("relations", "selects", "stack", "using"),
     )
 
     def __init__(self) -> None:
@@ -156,6 +162,8 @@ class _Walk:
         self.methods: set[tuple[str, ...]] = set()
         self.using: set[str] = set()
         self.natural = False
+        self.selects: list[Node] = []
+        self.parameters: list[int] = []
         self.stack: list[tuple[Any, _Names, bool]] = []
         "(node, names of the CTEs in sight, stands under TABLESAMPLE)"
 
@@ -228,8 +236,15 @@ class _Walk:
             self.using.update(strings(value))
         elif key == "isNatural":
             self.natural = self.natural or bool(value)
+        elif key == "fromClause":
+            self.selects.append(item)
+        elif key == "ParamRef":
+            self.parameters.append(value.get("number", 0))
 
 
 _OPERATORS = frozenset({"name", "operName", "useOp"})
-_NOTED = _OPERATORS | {"relname", "fields", "funcname", "indirection", "typeName", "method", "usingClause", "isNatural"}
+_NOTED = _OPERATORS | {
+    *("relname", "fields", "funcname", "indirection", "typeName", "method", "usingClause", "isNatural"),
+    *("fromClause", "ParamRef"),
+}
 _SAMPLED = frozenset({"relation", "RangeVar"})
