@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import conversation, framing, login, messages, statements
+from tests.fuzz import conversation, framing, login, messages, statements, templates
 
 Target = Callable[[bytes], None]
 
@@ -26,6 +26,8 @@ TARGETS: Final[dict[str, Target]] = {
     "verifier": login.verifier,
     "sql": statements.sql,
     "words": statements.words,
+    "template": templates.template,
+    "remembered": templates.remembered,
 }
 
 CORPUS: Final = Path(__file__).parent / "corpus"
