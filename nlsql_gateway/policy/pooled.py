@@ -1,9 +1,9 @@
 """Pass: behind a pooler in transaction mode nothing may need a session, and nothing may outlive its transaction.
 
 The next transaction runs on another server connection. What a client sets for the session is either kept for it by the
-pooler (``KEPT``), or becomes SET LOCAL where only the look of results hangs on it, or is refused. RESET and DISCARD,
-which tools send to be sure, become statements that do nothing, since there is nothing of the client's to be reset; and
-the pins, which stand in each transaction, must not be.
+pooler (``KEPT``), or becomes SET LOCAL with a mark, by which ``server/pooled_pipe.py`` knows to say it again in each
+transaction. RESET takes that back; the pins, which stand in each transaction too, must not be reset. DISCARD ALL, which
+tools send to be sure, does as much as RESET ALL.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Final
 
 from nlsql_gateway.policy.case import Case
 from nlsql_gateway.policy.decision import Deny, Reason
+from nlsql_gateway.policy.literals import string
 from nlsql_gateway.sql import Kind, Statement
 from nlsql_gateway.sql.grammar import COMMENTS, scan
+from nlsql_gateway.sql.quoting import identifier
 from nlsql_gateway.sql.survey import FunctionUse, constant
 
 KEPT: Final = frozenset({"client_encoding", "datestyle", "timezone", "standard_conforming_strings", "application_name"})
@@ -27,10 +29,20 @@ LOOK: Final = frozenset(
     default_transaction_read_only default_transaction_isolation default_transaction_deferrable row_security
     default_text_search_config""".split()  # noqa: SIM905 - a table to be read
 )
-"""Set by tools as they connect, and harmless to do without; pinned ones only ever get the value that they have."""
+"""What set_config may set for the session, and then sets for the transaction: tools do it as they connect, and it is
+harmless to do without."""
 
+FROM_NOW_ON: Final = "SET LOCAL /* from now on */ "
+"""Before ``name = value``: to be said again in each transaction of this client."""
+
+NO_MORE: Final = "SET LOCAL /* no more */ "
+"""Before what puts the setting back: to the role's, or to the pin."""
+
+ALL_FORGOTTEN: Final = frozenset({"RESET /* all */ escape_string_warning", "DISCARD /* all */ PLANS"})
+"""In the place of RESET ALL and DISCARD ALL."""
+
+_RESET_ALL, _DISCARD_ALL = sorted(ALL_FORGOTTEN, reverse=True)
 _NOTHING_SET: Final = "SET LOCAL default_transaction_read_only = on"
-_NOTHING_RESET: Final = "RESET escape_string_warning"
 _NOTHING_DISCARDED: Final = "DISCARD PLANS"
 
 _WITH_HOLD: Final = 0x0020
@@ -52,9 +64,10 @@ def fit_pool(case: Case) -> Case | Deny:
         case Kind.SET:
             return _set(case, body)
         case Kind.RESET:
-            return case if statement.name.lower() in KEPT else replace(case, sql=_NOTHING_RESET)
+            return replace(case, sql=_reset(case))
         case Kind.DISCARD | Kind.DEALLOCATE:
-            return replace(case, sql=_NOTHING_DISCARDED)
+            is_all = body.get("target", "DISCARD_ALL") == "DISCARD_ALL" and statement.kind is Kind.DISCARD
+            return replace(case, sql=_DISCARD_ALL if is_all else _NOTHING_DISCARDED)
         case Kind.PREPARE | Kind.EXECUTE:
             return _refused(case, f"{statement.kind.value.upper()} by SQL", "the driver's own prepared statements work")
         case Kind.DECLARE if int(body.get("options", 0)) & _WITH_HOLD:
@@ -75,23 +88,38 @@ def _set(case: Case, body: dict[str, object]) -> Case | Deny:
     kind = str(body.get("kind", "VAR_SET_VALUE"))
     if kind == "VAR_SET_MULTI":
         return case if name == "transaction" else replace(case, sql=_NOTHING_SET)
-    if kind == "VAR_SET_DEFAULT" and name in case.policy.pins:
-        return replace(case, sql=_NOTHING_SET)
+    if kind == "VAR_SET_DEFAULT" and name not in KEPT:
+        return replace(case, sql=("SET LOCAL " if body.get("is_local") else NO_MORE) + _default(name, case))
     if body.get("is_local") or name in KEPT or name.startswith("transaction_"):
         return case
     if name in ("role", "session_authorization"):
         return replace(case, sql=_NOTHING_SET)  # none and default are all that may be set, and they are in force
-    if name not in LOOK:
-        return _refused(case, f"SET {name}", "use SET LOCAL inside a transaction, or ALTER ROLE for the service role")
     return replace(case, sql=_local(case.sql))
 
 
+def _reset(case: Case) -> str:
+    name = case.statement.name.lower()
+    if not name:
+        return _RESET_ALL
+    if name in KEPT:
+        return case.sql
+    return NO_MORE + _default(name, case)
+
+
+def _default(name: str, case: Case) -> str:
+    """A pin is the default of what it pins, wherever the statement runs."""
+    pin = case.policy.pins.get(name)
+    if pin is None:
+        return f"{identifier(name)} TO DEFAULT"
+    return f"{identifier(name)} = {pin if name == 'search_path' else string(pin)}"
+
+
 def _local(text: str) -> str:
-    """``SET [SESSION] name …`` as SET LOCAL."""
+    """``SET [SESSION] name …`` as SET LOCAL, to be said again."""
     words = [token for token in scan(text) if token.code not in COMMENTS]
     source = text.encode()
     second = 2 if source[words[1].start : words[1].end].lower() == b"session" else 1
-    return "SET LOCAL " + source[words[second].start :].decode()
+    return FROM_NOW_ON + source[words[second].start :].decode()
 
 
 def _set_config(case: Case, use: FunctionUse) -> Case | Deny:

@@ -8,6 +8,7 @@ its last user left that. So nothing may rest on the session. What the session se
   without; then COMMIT, or ROLLBACK after an error. The client sees neither.
 * Where the client itself says BEGIN, the transaction that is open becomes its own: PostgreSQL takes the modes of the
   second BEGIN and warns, and the warning is kept back. The client's COMMIT ends it.
+* What it sets for its session is kept here, and said again in each transaction behind the pins.
 * Prepared statements are kept here. Upstream there is only the unnamed one, parsed again in front of each Bind or
   Describe that needs it: a name would be another client's on the next server connection.
 * After the Execute of a COMMIT or ROLLBACK a Sync of our own goes out, and what follows begins a transaction anew.
@@ -25,6 +26,7 @@ from collections.abc import Callable
 from typing import Final
 
 from nlsql_gateway.errors import GatewayError, ProtocolError
+from nlsql_gateway.policy.pooled import ALL_FORGOTTEN, FROM_NOW_ON, NO_MORE
 from nlsql_gateway.server.pipe import Pipe
 from nlsql_gateway.sql import Kind, Question, classify
 from nlsql_gateway.wire import upstream as wire
@@ -51,7 +53,13 @@ class PooledPipe(Pipe):
 
     def __init__(self) -> None:
         super().__init__()
+        self._pins = ""
         self._prefix = b""
+        self._settings: dict[str, str] = {}
+        "What the client set, by name: said in each transaction, behind the pins."
+        self._new_settings: list[tuple[str, str | None]] = []
+        "What it sets in what runs; counts when that is not rolled back."
+        self._rolled_back = False
         self._deliver: Callable[[bytes], None]
         self._tell_full: Callable[[bool], None]
         self._phase = _Phase.IDLE
@@ -86,6 +94,7 @@ class PooledPipe(Pipe):
 
     def guard(self, prefix: str) -> None:
         """``prefix`` opens a transaction: one simple query that begins with BEGIN."""
+        self._pins = prefix
         self._prefix = wire.query(prefix)
 
     def attach(self, receive: Callable[[bytes], None], lost: Callable[[], None], full: Callable[[bool], None]) -> bytes:
@@ -160,9 +169,12 @@ class PooledPipe(Pipe):
         match kind:
             case b"Q" | b"S":
                 self._cycle_sent = True
+                if kind == b"Q":
+                    self._note_settings(body)
                 out.append(whole)
             case b"P":
                 name, rest = _cut(body)
+                self._note_settings(rest)
                 self._statements[name] = rest
                 (self._ending.add if _is_ending(rest) else self._ending.discard)(name)
                 self._current = name
@@ -254,8 +266,11 @@ class PooledPipe(Pipe):
                 return not (self._parses and self._parses.popleft())
             case b"C" if whole[_HEADER:] in (b"BEGIN\0", b"START TRANSACTION\0"):
                 self._began = True
+            case b"C":
+                self._rolled_back = whole[_HEADER:] == b"ROLLBACK\0"
             case b"E":
                 self._failed = True
+                self._new_settings.clear()
             case b"N" if not self._in_block and not self._began:
                 return _sqlstate(whole) != "25001"  # our BEGIN, then the client's
         return True
@@ -287,10 +302,36 @@ class PooledPipe(Pipe):
 
     def _finish(self, ready: bytes, out: list[bytes]) -> None:
         self._phase = _Phase.IDLE
+        if self._new_settings and not self._in_block:
+            self._keep_settings()
         if not self._split:
             out.append(ready)
         elif self._failed:
             self._skipping = True
+
+    def _note_settings(self, parse: bytes) -> None:
+        """Which settings a text gives for the session: ``policy/pooled.py`` marks them."""
+        if b"SET /*" not in parse and b"SET LOCAL /*" not in parse and b"DISCARD /*" not in parse:
+            return
+        batch = classify(_cut(parse)[0].decode())
+        for statement in () if isinstance(batch, Question) else batch.statements:
+            if statement.text.startswith(FROM_NOW_ON):
+                self._new_settings.append((statement.name, statement.text.removeprefix(FROM_NOW_ON)))
+            elif statement.text.startswith(NO_MORE):
+                self._new_settings.append((statement.name, None))
+            elif statement.text in ALL_FORGOTTEN:
+                self._new_settings.append(("", None))
+
+    def _keep_settings(self) -> None:
+        for name, assignment in [] if self._rolled_back else self._new_settings:
+            if assignment is not None:
+                self._settings[name] = assignment
+            elif name:
+                self._settings.pop(name, None)
+            else:
+                self._settings.clear()
+        self._new_settings.clear()
+        self._prefix = wire.query("; SET LOCAL ".join([self._pins, *self._settings.values()]))
 
     def _refuse(self, out: list[bytes]) -> None:
         """The prefix failed: so does what was to follow it, in its place."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nlsql_gateway.errors import ProtocolError, UpstreamError
+from nlsql_gateway.policy.literals import string
 from nlsql_gateway.policy.pooled import KEPT
 from nlsql_gateway.policy.setting_rules import same
 from nlsql_gateway.server.pipe import Pipe
@@ -42,17 +43,11 @@ def role_statements(role: str, settings: Mapping[str, str]) -> list[str]:
 def _assignment(name: str, value: str) -> str:
     if name == "search_path":  # names, quoted where they must be: policy/loading.py
         return f"{name} = {value}"
-    return f"{_name(name)} = {literal(value)}"
+    return f"{_name(name)} = {string(value)}"
 
 
 def _name(setting: str) -> str:
     return ".".join(identifier(part) for part in setting.split("."))
-
-
-def literal(value: str) -> str:
-    """A string constant that means the same whatever standard_conforming_strings is."""
-    quoted = "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-    return f" E{quoted}" if "\\" in value else quoted
 
 
 async def put(pipe: Pipe, name: str, value: str) -> None:
@@ -79,7 +74,7 @@ def comparison(pins: Mapping[str, str]) -> list[str]:
 
     The values now, those after RESET, and the pins as the server writes them.
     """
-    current = [f"SELECT pg_catalog.current_setting({literal(name)}, true)" for name in pins]
+    current = [f"SELECT pg_catalog.current_setting({string(name)}, true)" for name in pins]
     reset = [f"RESET {_name(name)}" for name in pins]
     pinned = [f"SET LOCAL {_assignment(name, value)}" for name, value in pins.items()]
     return [*current, *reset, *current, *pinned, *current]

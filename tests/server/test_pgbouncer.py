@@ -316,13 +316,46 @@ def test_startup_parameters_that_a_pooler_does_not_take(pooled: Pooled) -> None:
             client.execute("SELECT count(*) FROM generate_series(1, 1000000000)")
 
 
+def test_what_a_client_sets_holds_for_it_alone_until_it_is_reset(pooled: Pooled) -> None:
+    with pooled.connect() as client, pooled.connect() as other:
+
+        def shown() -> tuple[object, object]:
+            mine, theirs = client.execute("SHOW statement_timeout"), other.execute("SHOW statement_timeout")
+            return (mine.fetchone() or ("",))[0], (theirs.fetchone() or ("",))[0]
+
+        client.execute("SET SESSION statement_timeout TO '3s'")
+        client.execute("SET IntervalStyle = 'iso_8601'")
+        assert shown() == shown() == ("3s", "20s")
+        with suppress(psycopg.errors.DivisionByZero), client.transaction():
+            client.execute("SET statement_timeout = '4s'")
+            assert shown() == ("4s", "20s")
+            client.execute("SELECT 1 / (id - 1) FROM items WHERE id = 1")
+        assert shown() == ("3s", "20s")
+        client.execute("BEGIN")
+        client.execute("SET statement_timeout = '5s'")
+        client.execute("ROLLBACK")
+        assert shown() == ("3s", "20s")
+        with client.transaction():
+            client.execute("SET statement_timeout = '6s'")
+            client.execute("SET LOCAL lock_timeout = '7s'")
+        assert shown() == ("6s", "20s")
+        assert client.execute("SHOW lock_timeout").fetchone() == ("0",)
+        client.execute("SET statement_timeout = '8s'", prepare=True)
+        assert shown() == ("8s", "20s")
+        client.execute("RESET statement_timeout")
+        assert shown() == ("20s", "20s")
+        assert client.execute("SHOW IntervalStyle").fetchone() == ("iso_8601",)
+        client.execute("DISCARD ALL")
+        assert client.execute("SHOW IntervalStyle").fetchone() == ("postgres",)
+        assert client.execute("SHOW search_path").fetchone() == ("shop",)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "PREPARE p AS SELECT 1",
         "EXECUTE p",
         "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
-        "SET statement_timeout = '1s'",
         "SELECT set_config('statement_timeout', '1s', false)",
         "COMMIT AND CHAIN",
         "SELECT 1; COMMIT; SELECT 2",
