@@ -19,6 +19,13 @@ REFUSED_NAME: Final = "nlsql-gateway refused"
 """Of the statement that never comes to be: a failed Parse of the unnamed one would drop the client's own."""
 
 
+CHANGED: Final = "cached plan must not change result type"
+"""What PostgreSQL says when tables have changed, and what is said when policy or catalog have."""
+
+_CHANGED_ROUTINE: Final = "RevalidateCachedQuery"
+"""By this field of the error pgjdbc and asyncpg know that they may prepare the statement again by themselves."""
+
+
 def error(refused: Refused) -> bytes:
     return fault(
         "ERROR",
@@ -27,6 +34,7 @@ def error(refused: Refused) -> bytes:
         detail=refused.detail,
         hint=refused.hint,
         position=refused.position,
+        routine=_CHANGED_ROUTINE if refused.message == CHANGED else "",
     ).encode()
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from nlsql_gateway.admission import Admitted, Client, Refused
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.names import Names
+from nlsql_gateway.server.refusals import CHANGED
 from nlsql_gateway.sql import Statement
 
 Verdict = Admitted | Refused
@@ -42,9 +43,8 @@ class Renewals:
                 then(verdict)
             elif verdict.sql == before.sql:
                 then(verdict._replace(statements=before.statements))
-            else:  # in the words that PostgreSQL has for tables that changed
-                words = "cached plan must not change result type"
-                then(Refused(verdict.record_id, "0A000", words, hint="prepare the statement again"))
+            else:
+                then(Refused(verdict.record_id, "0A000", CHANGED, hint="prepare the statement again"))
 
         self._admit(before.source, self._client, compare)
 

@@ -87,9 +87,16 @@ def parse_fault(body: bytes) -> Fault:
 
 
 def fault(
-    severity: str, sqlstate: str, message: str, *, detail: str = "", hint: str = "", position: int | None = None
+    severity: str,
+    sqlstate: str,
+    message: str,
+    *,
+    detail: str = "",
+    hint: str = "",
+    position: int | None = None,
+    routine: str = "",
 ) -> Fault:
-    """Our own error or notice; ``severity`` as in ERROR, FATAL, NOTICE, WARNING."""
+    """Our own error or notice; ``severity``: ERROR, FATAL, NOTICE, WARNING; ``routine``: one of PostgreSQL's source."""
     fields = {"S": severity, "V": severity, "C": sqlstate, "M": message}
     if detail:
         fields["D"] = detail
@@ -97,4 +104,6 @@ def fault(
         fields["H"] = hint
     if position is not None:
         fields["P"] = str(position)
+    if routine:
+        fields["R"] = routine
     return Fault({code: value.replace("\0", " ") for code, value in fields.items()})

@@ -192,6 +192,44 @@ def test_describing_tables_sends_a_batch_of_which_none_may_fail(served: Served, 
     assert kinds(found).count("T") == 13
 
 
+# What waits for the answer to a text that changes names
+
+SLOW = query("DO $$BEGIN PERFORM pg_sleep(0.5); END$$; DEALLOCATE ALL; PREPARE s AS SELECT 'new'")
+
+
+def test_what_waits_for_names_may_be_much_and_goes_on_in_order(served: Served) -> None:
+    """Checklist: back-pressure both ways: a client that sends ahead is made to wait, and loses nothing."""
+    with Raw("127.0.0.1", served.port) as raw:
+        raw.login().send(SLOW, *[bind("", "s"), execute("")], SYNC)
+        for number in range(30):
+            raw.send(query(f"SELECT length('{'x' * 100_000}') + {number}"))
+        assert kinds(raw.until("Z")) == "CCCZ"
+        assert kinds(raw.until("Z")) == "2DCZ"
+        for number in range(30):
+            assert str(100_000 + number).encode() in raw.until("Z")[1][1]
+    assert served.gate.all_closed()
+
+
+def test_a_client_that_goes_while_something_waits(served: Served, postgres: EmbeddedPostgres) -> None:
+    """Nothing that waited is run or recorded, and nothing stays upstream."""
+    with Raw("127.0.0.1", served.port) as raw:
+        raw.login(application_name="gone").send(query("DEALLOCATE ALL; SELECT pg_sleep(60)"), query("SELECT 'late'"))
+        time.sleep(0.2)
+    deadline = time.monotonic() + 10
+    while postgres.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gone'") != "0":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert served.gate.all_closed()
+    assert "SELECT 'late'" not in served.gate.texts
+
+
+def test_an_error_lets_what_waits_be_discarded(served: Served, postgres: EmbeddedPostgres) -> None:
+    """The text fails, so that what waited for it is skipped up to Sync, as without a gateway."""
+    fails = parse("", "DEALLOCATE unknown")
+    script = [fails, *RUN, bind("", "s"), execute(""), query("SELECT 1"), SYNC, query("SELECT 2")]
+    assert kinds(compare(served, postgres, script)).startswith("12EZTDCZ")
+
+
 # While idle
 
 

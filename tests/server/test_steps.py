@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import asyncpg
 import pytest
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
@@ -192,6 +194,7 @@ def test_a_statement_that_comes_out_otherwise_under_a_new_policy(raw: Raw, serve
     ("given", "used"),
     [
         ([query("BEGIN; PREPARE s AS {}")], [query("EXECUTE s")]),
+        ([query("BEGIN; PREPARE s AS {}")], [*run("s"), SYNC]),
         ([query("BEGIN"), parse("s", "{}")], [query("EXECUTE s")]),
         ([query("BEGIN"), parse("s", "{}"), parse("e", "EXECUTE s"), SYNC, query("SELECT 1")], [query("EXECUTE e")]),
         ([query("BEGIN; DECLARE c CURSOR FOR {}")], [query("FETCH c")]),
@@ -221,6 +224,28 @@ def test_what_execute_and_fetch_run_is_decided_again_under_a_new_policy(
     replies += raw.until("Z")
     assert states(replies) == (["0A000", "0A000", "25P02"] if "rewrite" in text else [])
     assert served.gate.texts[-1] == "SELECT 'end'"
+    assert served.gate.all_closed()
+
+
+def test_drivers_prepare_again_by_themselves_when_the_policy_has_changed(served: Served) -> None:
+    """Checklist: "cached plan must not change result type" after policy change -> invalidate, as pgjdbc and asyncpg do.
+
+    They know it by the name of PostgreSQL's routine.
+    """
+
+    async def main() -> None:
+        connection = await asyncpg.connect(
+            host="127.0.0.1", port=served.port, user="ada", password="secret", database="postgres"
+        )
+        try:
+            for version in "123":
+                served.gate.version = version
+                for _ in range(2):
+                    assert await connection.fetchval("SELECT 'rewrite' || $1", version) == f"rewrite{version}"
+        finally:
+            await connection.close()
+
+    asyncio.run(main())
     assert served.gate.all_closed()
 
 
