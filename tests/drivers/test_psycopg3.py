@@ -18,7 +18,7 @@ def test_a_pipeline_is_read_in_order_and_fails_in_its_place(governed: RunningGat
             assert [cursor.fetchone() for cursor in cursors] == [(number * 2,) for number in range(50)]
         with connection.pipeline() as pipeline:
             first = connection.execute("SELECT 1")
-            with pytest.raises(errors.InsufficientPrivilege):  # wherever the client happens to read it
+            with pytest.raises(errors.InsufficientPrivilege):  # noqa: PT012 - wherever the client happens to read it
                 connection.execute("SELECT salary FROM employees")
                 connection.execute("SELECT 2")
                 pipeline.sync()
