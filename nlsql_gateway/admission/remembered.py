@@ -23,6 +23,9 @@ LONGEST: Final = 16 * 1024
 VARIANTS: Final = 8
 """Templates that differ only in the classes of literals, or in those not free, such as the 1 of ORDER BY 1."""
 
+FAILURES: Final = 3
+"""Texts of a shape that have no template until none is tried any more."""
+
 Context: TypeAlias = tuple[str, str, str]
 """(version of the policy, version of the catalog, name of the person)."""
 
@@ -46,13 +49,21 @@ class _Variant:
 
 
 @dataclass(slots=True)
+class _Shape:
+    """What is known of the texts that have the same between their literals; nothing yet after the first of them."""
+
+    variants: list[_Variant] = field(default_factory=list)
+    failures: int = 0
+
+
+@dataclass(slots=True)
 class Remembered:
     entries: int = ENTRIES
     characters: int = CHARACTERS
     _exact: dict[tuple[str, ...], Judgement] = field(default_factory=dict)
     _exact_size: int = 0
-    _shapes: dict[tuple[str, ...], list[_Variant]] = field(default_factory=dict)
-    "By the context and what stands between the literals. An empty list: seen once."
+    _shapes: dict[tuple[str, ...], _Shape] = field(default_factory=dict)
+    "By the context and what stands between the literals."
     _shapes_size: int = 0
 
     def get(self, context: Context, text: str) -> Known | None:
@@ -62,11 +73,11 @@ class Remembered:
         if len(text) > template.LONGEST:
             return None
         pieces = template.cut(text)
-        variants = self._shapes.get((*context, *pieces[::2]))
-        if variants:
+        shape = self._shapes.get((*context, *pieces[::2]))
+        if shape is not None and shape.variants:
             literals = pieces[1::2]
             joined = "\0".join(literals)
-            for variant in variants:
+            for variant in shape.variants:
                 if variant.template.matches(joined) is not None:
                     return variant.judgement, variant.sql(text, literals)
         return None
@@ -92,13 +103,17 @@ class Remembered:
         if len(pieces) < 3 or len(pieces) > 2 * template.MOST + 1 or judgement.verdict != "allow":
             return
         key = (*context, *pieces[::2])
-        variants = self._shapes.get(key)
-        if variants is None:
-            self._shapes[key] = []
-            self._shapes_size += _length(key, [])
-        elif len(variants) < VARIANTS and (made := _variant(text, judgement, judge, blind=blind)) is not None:
-            variants.append(made)
-            self._shapes_size += _weight(made)
+        shape = self._shapes.get(key)
+        if shape is None:
+            self._shapes[key] = shape = _Shape()
+            self._shapes_size += _length(key, shape)
+        elif len(shape.variants) < VARIANTS and shape.failures < FAILURES:
+            made = _variant(text, judgement, judge, blind=blind)
+            if made is None:
+                shape.failures += 1
+            else:
+                shape.variants.append(made)
+                self._shapes_size += _weight(made)
         while len(self._shapes) > self.entries or self._shapes_size > self.characters:
             first = next(iter(self._shapes))
             self._shapes_size -= _length(first, self._shapes.pop(first))
@@ -115,8 +130,8 @@ def _size(key: tuple[str, ...], judgement: Judgement) -> int:
     return 2 * sum(map(len, key)) + len(judgement.sql)  # twice: the statements have their part of the text
 
 
-def _length(key: tuple[str, ...], variants: list[_Variant]) -> int:
-    return sum(map(len, key)) + sum(map(_weight, variants))
+def _length(key: tuple[str, ...], shape: _Shape) -> int:
+    return sum(map(len, key)) + sum(map(_weight, shape.variants))
 
 
 def _weight(variant: _Variant) -> int:

@@ -208,3 +208,11 @@ def test_the_stores_are_bounded() -> None:
     assert 0 < len(store._shapes) <= 10
     assert 0 <= store._exact_size <= 2000
     assert 0 <= store._shapes_size <= 2000
+
+
+def test_what_has_no_template_is_not_tried_for_ever() -> None:
+    admission, eva = gate(policy()), client("eva")
+    for number in range(6):
+        learned(admission, eva, f"SELECT id /* trace {number} */ FROM orders WHERE id = {number}")
+    (shape,) = admission._remembered._shapes.values()
+    assert (shape.failures, shape.variants) == (3, [])
