@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.wire.messages import message
-from tests.server.conftest import Served
-from tests.server.raw import FLUSH, SYNC, Raw, bind, execute, parse, query
-from tests.server.test_differential import compare
+from tests.server.conftest import Served, Server
+from tests.server.raw import FLUSH, SYNC, Raw, bind, close, execute, parse, query
+from tests.server.test_differential import compare, replies
 
 S = parse("s", "SELECT $1::text")
 
@@ -111,3 +113,61 @@ def test_a_bind_with_a_negative_count(served: Served) -> None:
         raw.login().send(*bound(counts(0, -1), value(b"x"), counts(0)), SYNC, query("SELECT 1"))
         assert raw.error()["C"] == "08P01"
         assert [kind for kind, _ in raw.until("Z") + raw.until("Z")] == ["Z", "T", "D", "C", "Z"]
+
+
+VALID = st.sampled_from(
+    [
+        query("SELECT 7"),
+        parse("x", "SELECT $1::int"),
+        message(b"P", b"x\0SELECT $1\0\0\1\0\0\0\x17"),
+        message(b"B", b"\0s\0" + counts(0, 1) + value(b"x") + counts(0)),
+        message(b"B", b"p\0s\0" + counts(1, 1, 1) + value(b"x") + counts(1, 1)),
+        message(b"D", b"Ss\0"),
+        message(b"D", b"P\0"),
+        execute("", 1),
+        close("S", "s"),
+        close("P", "p"),
+        FLUSH,
+        SYNC,
+    ]
+)
+damages = st.one_of(
+    st.tuples(st.just("cut"), st.integers(0, 40), st.just(0)),
+    st.tuples(st.just("add"), st.just(0), st.integers(0, 255)),
+    st.tuples(st.just("set"), st.integers(0, 40), st.integers(0, 255)),
+)
+
+
+def damaged(whole: bytes, damage: tuple[str, int, int]) -> bytes:
+    """A message of the same type and of an honest length, with another body."""
+    how, at, byte = damage
+    body = bytearray(whole[5:])
+    match how:
+        case "cut":
+            del body[at:]
+        case "add":
+            body.append(byte)
+        case _ if at < len(body):
+            body[at] = byte
+    return message(whole[:1], bytes(body))
+
+
+def test_any_damage_is_answered_as_postgresql_answers_it(server: Server, postgres: EmbeddedPostgres) -> None:
+    """The same replies in the same order; which of two faults is told first may differ."""
+    served = server.start()
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.lists(st.tuples(VALID, damages), min_size=1, max_size=4))
+    def check(messages: list[tuple[bytes, tuple[str, int, int]]]) -> None:
+        script = [S, SYNC, *(damaged(whole, damage) for whole, damage in messages), SYNC]
+        with Raw(postgres.host, postgres.port) as direct, Raw("127.0.0.1", served.port) as through:
+            direct.login("postgres", postgres.password)
+            through.login()
+            expected, found = replies(direct, script), replies(through, script)
+        assert [(kind, body) for kind, body in found if kind != "E"] == [
+            (kind, body) for kind, body in expected if kind != "E"
+        ]
+        assert [kind for kind, _ in found] == [kind for kind, _ in expected]
+        assert served.gate.all_closed()
+
+    check()
