@@ -23,9 +23,6 @@ REFRESH_PAUSE = 1.0
 """Seconds between two readings of a catalog that unknown names may cause: a client cannot make us read it all day."""
 
 
-_NAMING = frozenset({Kind.PREPARE, Kind.DECLARE})
-
-
 LARGE = 4096
 """Characters of a text that is read without the garbage collector."""
 
@@ -192,7 +189,7 @@ class Admission:
                 versions=versions,
             )
         if policy.pass_through or catalog is None:
-            return Judgement("allow", sql=text, statements=_bare(batch), versions=versions)
+            return Judgement("allow", sql=text, statements=tuple(map(_bare, batch.statements)), versions=versions)
         changed: dict[int, str] = {}
         applied: list[Applied] = []
         relations: set[str] = set()
@@ -219,7 +216,7 @@ class Admission:
         return Judgement(
             "allow",
             sql=batch.replace(changed) if changed else text,
-            statements=_bare(batch),
+            statements=tuple(map(_bare, batch.statements)),
             applied=tuple(applied),
             relations=tuple(sorted(relations)),
             functions=tuple(sorted(functions)),
@@ -328,19 +325,23 @@ def _whole(judgement: Judgement, text: str, short: Shortened) -> Judgement | Non
     same = judgement.sql == short.batch.text
     if not same and not short.complete(judgement.sql):
         return None
-    statements = tuple(replace(one, text=short.whole(one.text)) for one in judgement.statements)
+    statements = tuple(_lengthened(one, short) for one in judgement.statements)
     return replace(judgement, sql=text if same else short.whole(judgement.sql), statements=statements)
 
 
-def _bare(batch: Batch) -> tuple[Statement, ...]:
-    """The statements without trees and places, which nobody needs any more: what is admitted may be kept for long.
+def _bare(statement: Statement) -> Statement:
+    """Without what only a decision needs; of its tree the plain fields stay. What is admitted may be kept for long."""
+    node = {
+        tag: {key: value for key, value in body.items() if not isinstance(value, dict | list)}
+        for tag, body in statement.node.items()
+    }
+    inner = None if statement.inner is None else _bare(statement.inner)
+    return replace(statement, node=node, inner=inner, origin=0, words=())
 
-    Those that give a name to a query keep it all: what stands behind the name is decided on again.
-    """
-    return tuple(
-        statement if statement.kind in _NAMING else replace(statement, node={}, inner=None, origin=0, words=())
-        for statement in batch.statements
-    )
+
+def _lengthened(statement: Statement, short: Shortened) -> Statement:
+    inner = None if statement.inner is None else _lengthened(statement.inner, short)
+    return replace(statement, text=short.whole(statement.text), inner=inner)
 
 
 def _versions(policy: Policy, catalog: Catalog | None) -> tuple[str, str]:

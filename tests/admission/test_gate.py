@@ -13,7 +13,7 @@ from nlsql_gateway.ask import Asker, Completion, Sampling
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Record
 from nlsql_gateway.errors import AuditError, ModelUnavailable, UpstreamError
 from nlsql_gateway.policy import load
-from nlsql_gateway.sql import Catalog, Column, Function, Relation
+from nlsql_gateway.sql import Catalog, Column, Function, Kind, Relation
 
 POLICY = """
 version: 1
@@ -303,3 +303,14 @@ def test_pass_through_lets_everything_through_and_records_it() -> None:
         assert isinstance(admitted, Admitted)
         assert admitted.sql == text
         assert log.decision.text == text
+
+
+def test_what_is_admitted_keeps_what_the_session_needs_and_no_tree() -> None:
+    admitted = gate().admit_now("DECLARE c CURSOR WITH HOLD FOR SELECT name FROM customers", CLIENT)
+    assert isinstance(admitted, Admitted)
+    (statement,) = admitted.statements
+    assert (statement.kind, statement.name) == (Kind.DECLARE, "c")
+    assert statement.inner is not None
+    assert statement.inner.kind is Kind.SELECT
+    assert statement.node["DeclareCursorStmt"]["options"]
+    assert "query" not in statement.node["DeclareCursorStmt"]

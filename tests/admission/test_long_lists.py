@@ -23,6 +23,7 @@ STRINGS = ",".join(f"'it''s {number}'" for number in range(300))
         (f"SELECT name FROM customers WHERE id IN ({NUMBERS}) AND ssn = 'é'", "allow"),
         (f"  SELECT name FROM orders WHERE id NOT IN ({NUMBERS});", "allow"),
         (f"SELECT id FROM customers c WHERE c.name IN ({STRINGS}) OR id = ANY(ARRAY[{NUMBERS}]) ORDER BY 1", "allow"),
+        (f"DECLARE c CURSOR WITH HOLD FOR SELECT id FROM customers WHERE id IN ({NUMBERS})", "allow"),
         (f"SELECT 1; SELECT id FROM customers WHERE id IN ({NUMBERS}); SELECT id IN ({NUMBERS}) FROM staff", "allow"),
         (f"SELECT id FROM customers WHERE set_config('work_mem', '1', true) IN ({STRINGS})", "deny"),
         (f"/* é */ SELECT id FROM staff WHERE name IN ({STRINGS}) AND id IN ({NUMBERS}) AND pay > 5", "deny"),
