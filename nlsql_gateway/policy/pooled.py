@@ -38,12 +38,13 @@ FROM_NOW_ON: Final = "SET LOCAL /* from now on */ "
 NO_MORE: Final = "SET LOCAL /* no more */ "
 """Before what puts the setting back: to the role's, or to the pin."""
 
-ALL_FORGOTTEN: Final = frozenset({"RESET /* all */ escape_string_warning", "DISCARD /* all */ PLANS"})
-"""In the place of RESET ALL and DISCARD ALL."""
+ALL_RESET: Final = "RESET /* all */ escape_string_warning"
+"""In the place of RESET ALL."""
 
-_RESET_ALL, _DISCARD_ALL = sorted(ALL_FORGOTTEN, reverse=True)
+DISCARDED: Final = {f"DISCARD /* {tag} */ PLANS": tag for tag in ("DISCARD ALL", "DEALLOCATE ALL", "DEALLOCATE")}
+"""In the place of statements with these command tags, which the client is told all the same."""
+
 _NOTHING_SET: Final = "SET LOCAL default_transaction_read_only = on"
-_NOTHING_DISCARDED: Final = "DISCARD PLANS"
 
 _WITH_HOLD: Final = 0x0020
 """CURSOR_OPT_HOLD (parsenodes.h)."""
@@ -66,8 +67,7 @@ def fit_pool(case: Case) -> Case | Deny:
         case Kind.RESET:
             return replace(case, sql=_reset(case))
         case Kind.DISCARD | Kind.DEALLOCATE:
-            is_all = body.get("target", "DISCARD_ALL") == "DISCARD_ALL" and statement.kind is Kind.DISCARD
-            return replace(case, sql=_DISCARD_ALL if is_all else _NOTHING_DISCARDED)
+            return replace(case, sql=_discard(statement))
         case Kind.PREPARE | Kind.EXECUTE:
             return _refused(case, f"{statement.kind.value.upper()} by SQL", "the driver's own prepared statements work")
         case Kind.DECLARE if int(body.get("options", 0)) & _WITH_HOLD:
@@ -100,10 +100,20 @@ def _set(case: Case, body: dict[str, object]) -> Case | Deny:
 def _reset(case: Case) -> str:
     name = case.statement.name.lower()
     if not name:
-        return _RESET_ALL
+        return ALL_RESET
     if name in KEPT:
         return case.sql
     return NO_MORE + _default(name, case)
+
+
+def _discard(statement: Statement) -> str:
+    if statement.kind is Kind.DEALLOCATE:
+        tag = "DEALLOCATE" if statement.name else "DEALLOCATE ALL"
+    elif statement.node["DiscardStmt"].get("target", "DISCARD_ALL") == "DISCARD_ALL":
+        tag = "DISCARD ALL"
+    else:
+        return "DISCARD PLANS"  # no client has sequences or temporary tables
+    return f"DISCARD /* {tag} */ PLANS"
 
 
 def _default(name: str, case: Case) -> str:

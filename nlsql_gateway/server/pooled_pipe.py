@@ -26,7 +26,7 @@ from collections.abc import Callable
 from typing import Final
 
 from nlsql_gateway.errors import GatewayError, ProtocolError
-from nlsql_gateway.policy.pooled import ALL_FORGOTTEN, FROM_NOW_ON, NO_MORE
+from nlsql_gateway.policy.pooled import ALL_RESET, DISCARDED, FROM_NOW_ON, NO_MORE
 from nlsql_gateway.server.pipe import Pipe
 from nlsql_gateway.sql import Kind, Question, classify
 from nlsql_gateway.wire import upstream as wire
@@ -89,6 +89,8 @@ class PooledPipe(Pipe):
         "The name whose statement is the unnamed one upstream."
         self._parses: deque[bool] = deque()
         "For each ParseComplete to come: whether it is kept back."
+        self._tags: deque[bytes] = deque()
+        "Of the statements that a DISCARD PLANS stands for."
         self._rest = b""
         self._passing = 0
 
@@ -151,6 +153,7 @@ class PooledPipe(Pipe):
         self._cycle_sent = self._failed = self._began = self._split = False
         self._current = None
         self._parses.clear()
+        self._tags.clear()
         self._bare = kind == b"S" and not self._in_block
         if self._bare or self._in_block:
             self._phase = _Phase.RUNNING
@@ -252,7 +255,9 @@ class PooledPipe(Pipe):
         elif kind in (b"S", b"A"):
             out.append(whole)
         elif self._phase is _Phase.RUNNING:
-            if self._is_shown(kind, whole):
+            if self._tags and kind == b"C" and whole[_HEADER:] == b"DISCARD PLANS\0":
+                out.append(message(b"C", self._tags.popleft()))
+            elif self._is_shown(kind, whole):
                 out.append(whole)
         elif kind == b"E":
             if _is_fatal(whole) or (self._phase is _Phase.CLOSING and not self._error):
@@ -312,15 +317,17 @@ class PooledPipe(Pipe):
     def _note_settings(self, parse: bytes) -> None:
         """Which settings a text gives for the session: ``policy/pooled.py`` marks them."""
         if b"SET /*" not in parse and b"SET LOCAL /*" not in parse and b"DISCARD /*" not in parse:
-            return
+            return  # RESET is among them
         batch = classify(_cut(parse)[0].decode())
         for statement in () if isinstance(batch, Question) else batch.statements:
             if statement.text.startswith(FROM_NOW_ON):
                 self._new_settings.append((statement.name, statement.text.removeprefix(FROM_NOW_ON)))
             elif statement.text.startswith(NO_MORE):
                 self._new_settings.append((statement.name, None))
-            elif statement.text in ALL_FORGOTTEN:
+            elif statement.text == ALL_RESET or DISCARDED.get(statement.text) == "DISCARD ALL":
                 self._new_settings.append(("", None))
+            if statement.text in DISCARDED:
+                self._tags.append(DISCARDED[statement.text].encode() + b"\0")
 
     def _keep_settings(self) -> None:
         for name, assignment in [] if self._rolled_back else self._new_settings:

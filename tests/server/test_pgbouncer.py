@@ -304,8 +304,10 @@ def test_settings_of_the_clients_own(pooled: Pooled) -> None:
         client.execute(
             "SELECT set_config('bytea_output', 'hex', false) FROM pg_show_all_settings() WHERE name = 'bytea_output'"
         )
-        client.execute("DISCARD ALL")
-        client.execute("DEALLOCATE ALL")
+        assert client.execute("SET extra_float_digits = 2; DEALLOCATE ALL").statusmessage == "SET"
+        assert client.execute("DISCARD ALL").statusmessage == "DISCARD ALL"
+        assert client.execute("DEALLOCATE ALL").statusmessage == "DEALLOCATE ALL"
+        assert client.execute("DISCARD PLANS").statusmessage == "DISCARD PLANS"
         assert client.execute("SELECT count(*) FROM items").fetchone() == (3,)
 
 
