@@ -14,6 +14,8 @@ def literal(value: Attribute) -> str:
         types = {_type(item) for item in value} or {"text"}
         if len(types) > 1:
             raise ValueError("the values of a list must be of one type")
+        if types == {"bigint"}:  # one constant, which the server reads faster than one for each number
+            return "'{" + ",".join(_bare(item)[1:-1] for item in value) + "}'::bigint[]"
         return f"ARRAY[{', '.join(_bare(item) for item in value)}]::{types.pop()}[]"
     return f"{_bare(value)}::{_type(value)}"
 

@@ -116,7 +116,7 @@ def test_filters_of_one_role_are_all_to_be_met() -> None:
     )
     assert lone is not None
     assert lone.condition == (
-        "(customers.tenant_id = ANY(ARRAY['1', '2']::bigint[])) AND (EXISTS (SELECT 1 FROM public.assignments a"
+        "(customers.tenant_id = ANY('{1,2}'::bigint[])) AND (EXISTS (SELECT 1 FROM public.assignments a"
         " WHERE a.customer_id = customers.id AND person = 'tim'::text))"
     )
 

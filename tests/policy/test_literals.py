@@ -27,7 +27,7 @@ from nlsql_gateway.sql.survey import constant, survey
         (True, "true::boolean"),
         ((), "ARRAY[]::text[]"),
         (("a", "b'"), "ARRAY['a', 'b''']::text[]"),
-        ((1, 2), "ARRAY['1', '2']::bigint[]"),
+        ((1, 2), "'{1,2}'::bigint[]"),
         ((False,), "ARRAY[false]::boolean[]"),
     ],
 )
