@@ -85,7 +85,8 @@ def _tls(folder: Path) -> dict[str, str]:
 def _server(folder: Path, suite: Suite) -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(folder, durable=False, settings=suite.settings) as server:
         for statement in suite.prepare:
-            server.execute(statement, DATABASE)
+            for database in (DATABASE, "template1"):  # the second for databases that the tests make
+                server.execute(statement, database)
         server.execute(f"ALTER ROLE {USER} PASSWORD '{PASSWORD}'")
         yield server
 
@@ -99,18 +100,8 @@ def _pytest(
         path.write_text(content(path.read_text() if path.exists() else "", address))
     xml = folder / "results.xml"
     command: list[str | Path] = [
-        *(
-            interpreter,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            f"--rootdir={tree}",
-            f"--junitxml={xml}",
-            "-o",
-            "junit_family=xunit2",
-        ),
+        interpreter,
+        *suite.command(tree, xml),
         *suite.tests,
         *suite.options(address),
         *(f"--deselect={test}" for test in known.left_out),

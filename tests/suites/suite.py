@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 DATABASE: Final = "postgres"
@@ -35,6 +36,14 @@ class Address:
         }
 
 
+def pytest(tree: Path, xml: Path) -> Sequence[str]:
+    """Python's arguments: run the tests in ``tree`` and write their results to ``xml``, as JUnit has them."""
+    return (
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tree}"),
+        *(f"--junitxml={xml}", "-o", "junit_family=xunit2"),
+    )
+
+
 @dataclass(frozen=True)
 class Suite:
     """What to fetch, and what to run in the unpacked source distribution."""
@@ -49,14 +58,15 @@ class Suite:
     requirements: tuple[str, ...]
     "The packages of the suite's own environment, all of them and each with its version."
     tests: tuple[str, ...]
-    "pytest's arguments: files, markers, options."
+    "Further arguments: files, markers, options."
     connections: int
     "At least so many must be in the audit log; else the suite found a server of its own."
     statements: int
     "At least so many decisions and executions must be there."
     environment: Callable[[Address], Mapping[str, str]] = Address.environment
     options: Callable[[Address], Sequence[str]] = lambda _: ()
-    "Further arguments of pytest."
+    "Those that name the server."
+    command: Callable[[Path, Path], Sequence[str]] = pytest
     prepare: tuple[str, ...] = ()
     "Statements that make the database what the suite's instructions ask for."
     files: Mapping[str, Callable[[str, Address], str]] = field(default_factory=dict)
