@@ -70,11 +70,15 @@ class PooledPipe(Pipe):
         "The Query or Sync that ends what runs has been sent."
         self._bare = False
         "What runs is a lone Sync."
+        self._batched = False
+        "Of what runs, messages of the extended protocol were sent, and no Sync yet."
         self._split = False
         "The Sync was ours, behind a COMMIT: what follows belongs to the same batch of the client."
         self._failed = False
         "In what runs; the client's messages up to its Sync are not carried out."
         self._skipping = False
+        self._skipped_to = _READY_IDLE
+        "What the client's Sync is then answered with: its own transaction block may have failed."
         self._began = False
         self._in_block = False
         "The client's own transaction block is open."
@@ -133,7 +137,7 @@ class PooledPipe(Pipe):
                 self._take()
                 if kind == b"S":
                     self._skipping = False
-                    done.append(_READY_IDLE)
+                    done.append(self._skipped_to)
                 continue
             if self._phase is _Phase.IDLE:
                 self._begin(kind, out)
@@ -150,7 +154,7 @@ class PooledPipe(Pipe):
             self._tell_full(self._holding)
 
     def _begin(self, kind: bytes, out: list[bytes]) -> None:
-        self._cycle_sent = self._failed = self._began = self._split = False
+        self._cycle_sent = self._failed = self._began = self._split = self._batched = False
         self._current = None
         self._parses.clear()
         self._tags.clear()
@@ -169,6 +173,14 @@ class PooledPipe(Pipe):
 
     def _send(self, whole: bytes, out: list[bytes]) -> None:
         kind, body = whole[:1], whole[_HEADER:]
+        if kind == b"Q" and self._batched:
+            # Should one of those messages fail, PostgreSQL would skip the Query and never say that it is ready.
+            self._held.appendleft(whole)
+            self._held_size += len(whole)
+            self._cycle_sent = self._split = True
+            out.append(_SYNC)
+            return
+        self._batched = kind != b"S" and (self._batched or kind in b"PBDEC")
         match kind:
             case b"Q" | b"S":
                 self._cycle_sent = True
@@ -191,6 +203,9 @@ class PooledPipe(Pipe):
                 out.append(message(b"B", portal + b"\0\0" + rest))
             case b"D" | b"C" if body[:1] == b"S":
                 name, _ = _cut(body[1:])
+                if kind == b"D" and name not in self._statements:  # the unnamed one is another's
+                    out.append(message(b"D", b"Snot prepared: " + name[:40] + b"\0"))
+                    return
                 if kind == b"D":
                     self._prepare(name, out)
                 else:
@@ -313,6 +328,7 @@ class PooledPipe(Pipe):
             out.append(ready)
         elif self._failed:
             self._skipping = True
+            self._skipped_to = ready
 
     def _note_settings(self, parse: bytes) -> None:
         """Which settings a text gives for the session: ``policy/pooled.py`` marks them."""
@@ -350,6 +366,7 @@ class PooledPipe(Pipe):
             out.append(_READY_IDLE)
         else:
             self._skipping = True
+            self._skipped_to = _READY_IDLE
 
 
 def _cut(body: bytes) -> tuple[bytes, bytes]:

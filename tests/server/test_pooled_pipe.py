@@ -168,3 +168,39 @@ def test_a_fatal_error_reaches_the_client_whenever_it_comes() -> None:
     guarded.pipe.write(wire.query("SELECT 1"))
     guarded.reply(last)
     assert guarded.told() == last
+
+
+def test_a_query_behind_a_batch_without_sync_is_answered_whatever_becomes_of_the_batch() -> None:
+    """PostgreSQL would skip the Query after an error, up to a Sync, and the client's waits for the Query's end."""
+    guarded = Guarded()
+    describe, query = message(b"D", b"P\0"), wire.query("SELECT 1")
+    guarded.pipe.write(describe + query)
+    guarded.transport.take()
+    guarded.reply(OPENED)
+    assert guarded.transport.take() == describe + SYNC
+    guarded.reply(ERROR + FAILED)
+    assert guarded.transport.take() == wire.query("ROLLBACK")
+    guarded.reply(message(b"C", b"ROLLBACK\0") + IDLE)
+    guarded.pipe.write(SYNC)
+    assert guarded.told() == ERROR + IDLE, "the Query was skipped as without a pooler"
+    assert guarded.transport.take() == b""
+
+
+def test_what_is_skipped_in_a_block_that_has_failed_ends_in_its_state() -> None:
+    guarded = Guarded()
+    guarded.pipe.write(wire.query("BEGIN"))
+    guarded.reply(OPENED + message(b"C", b"BEGIN\0") + IN_BLOCK)
+    guarded.told()
+    guarded.transport.take()
+    commit = message(b"P", b"\0COMMIT\0\0\0") + message(b"B", b"\0\0" + bytes(6)) + message(b"E", b"\0" + bytes(4))
+    guarded.pipe.write(message(b"D", b"P\0") + commit + SYNC)
+    guarded.reply(ERROR + FAILED)
+    assert guarded.told() == ERROR + FAILED
+
+
+def test_an_unknown_statement_is_not_described_as_another() -> None:
+    guarded = Guarded()
+    guarded.pipe.write(message(b"P", b"known\0SELECT 1\0\0\0") + message(b"D", b"Sunknown\0") + SYNC)
+    guarded.transport.take()
+    guarded.reply(OPENED)
+    assert guarded.transport.take().endswith(message(b"D", b"Snot prepared: unknown\0") + SYNC)
