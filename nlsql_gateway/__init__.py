@@ -10,7 +10,8 @@ The rooms, in the order in which a statement meets them:
 - ``audit``: the append-only, hash-chained account of what was asked, decided and run.
 - ``embedded``: the default that needs nothing installed: PostgreSQL, Triton, the model.
 - ``config``, ``log``, ``errors``: settings, structured logs, the exceptions.
-- ``app``: the composition root. ``cli``: the commands.
+- ``cli``: the commands. ``app``: one function for each. ``serving``: where the parts of a gateway are joined, for one
+  process or for several; ``worker``: the program of one of several.
 
 ``downstream`` is towards the client and ``upstream`` towards PostgreSQL, everywhere.
 """

@@ -10,13 +10,15 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 import pytest
+import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from nlsql_gateway import cli, errors
+from nlsql_gateway import cli, config, errors, policy
 from nlsql_gateway.config import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def settings_rows(model: type[BaseModel], prefix: str = "") -> list[str]:
@@ -102,9 +104,65 @@ def test_every_command_explains_itself_and_stands_in_the_readme(path: tuple[str,
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+    for document in PAGES:
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", document.read_text()):
+            file = document.parent / target if target else document
+            assert file.exists(), f"{document.name} links to {target}"
+            assert not anchor or anchor in anchors(file), f"{document.name} links to {target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What a heading is called in a link."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_the_readme_lists_every_page() -> None:
+    linked = set(re.findall(r"\]\((docs/[^)#]+)", (ROOT / "README.md").read_text()))
+    assert linked == {f"docs/{page.name}" for page in PAGES[1:]}
+
+
+SHOWN = [
+    (page.name, words)
+    for page in PAGES
+    for code in re.findall(r"```.*?```|`[^`\n]+`", page.read_text(), re.DOTALL)
+    for words in re.findall(r"(?<![\w./-])nlsql-gateway ((?:[a-z-]|-n )[^\n`|;()]*)", code)
+]
+
+
+@pytest.mark.parametrize(("page", "words"), SHOWN)
+def test_every_command_shown_exists_with_its_options(page: str, words: str) -> None:
+    command: click.Command = cli.main
+    rest = words.split("#")[0].split()
+    while isinstance(command, click.Group) and rest:
+        assert rest[0] in command.commands, page
+        command = command.commands[rest.pop(0)]
+    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word.split("=")[0] for word in rest if re.match(r"--?[a-z]", word)} <= options, page
+
+
+def snippets() -> list[Any]:
+    """Each YAML block of the pages; one that has its only key in several lines is several."""
+    found: list[Any] = []
+    for page in PAGES:
+        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
+            keys = re.findall(r"^(\w+):", block, re.MULTILINE)
+            parts = block.splitlines() if len(keys) > 1 and len(set(keys)) == 1 else [block]
+            found.extend(pytest.param(part, id=f"{page.name}-{keys[0]}") for part in parts)
+    return found
+
+
+@pytest.mark.parametrize("text", snippets())
+def test_every_snippet_loads(text: str, tmp_path: Path) -> None:
+    """A part of gateway.yaml or of a policy is loaded with what else the file needs."""
+    found: dict[str, Any] = yaml.safe_load(text)
+    if not found.keys() <= Settings.model_fields.keys():
+        policy.load(yaml.safe_dump({"version": 1, "name": "shown", "roles": {}} | found), "shown")
+        return
+    least = {"upstream": {"user": "gateway"}, "policy": "policy.yaml", "auth": {"users": "users.txt"}}
+    whole = tmp_path / "gateway.yaml"
+    whole.write_text(yaml.safe_dump(least | found))
+    config.load(whole)
 
 
 CHECKLIST = [

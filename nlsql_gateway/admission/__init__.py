@@ -2,13 +2,15 @@
 
 Two client messages carry statement text, Query and Parse; both come here, and ``nlsql-gateway explain`` runs the same
 code. What comes back is a value: ``Admitted`` with the text to send upstream, or ``Refused`` with what to tell the
-client. Either way the decision is in the audit log before this returns; if it could not be written: ``AuditError``.
+client. Either way the audit log has the decision then. It writes all records of a turn of the event loop at once, and
+the turn's statements leave after that (``server/turn.py``); what could not be written is refused: ``AuditError``.
 
     text ── classify ──► Batch ───────────── decide ──► Judgement ── record ──► Admitted | Refused
                     └──► Question ── ask ──────┘
                                      SQL from a model is untrusted text: it goes back to classify
 
-``gate.py`` is the gate itself, ``values.py`` what goes in and comes out, ``wording.py`` how it is shown to a person.
+``gate.py`` is the gate itself, ``remembered.py`` the judgements that need not be made again, ``values.py`` what goes in
+and comes out, ``wording.py`` how it is shown to a person.
 """
 
 from nlsql_gateway.admission.gate import Admission

@@ -1,4 +1,4 @@
-"""What the demonstration company's rows are made of (retail_rows.py): places, products, names, shares, seasons.
+"""What the demonstration company's rows are made of: places, products, names, shares, seasons.
 
 All names, companies and carriers are invented; e-mail addresses end in the reserved domains of RFC 2606.
 """

@@ -3,7 +3,8 @@
 Glossary: a *principal* is a person with roles and attributes; a *grant* lets a role read tables or columns; a *row
 filter* hides rows, a *mask* replaces a column's values; *access* is what all rules together leave of one relation for
 one principal; a *pass* is one check or change, and ``engine.PASSES`` is their order; a *decision* is Allow with the
-text to send, or Deny with a reason. docs/policy.md is the manual of the policy file.
+text to send, or Deny with a reason; the *fence* is the sub-query that stands for a filtered table, and ``pushdown.py``
+says which of a statement's own conditions may go inside. docs/policy.md is the manual of the policy file.
 """
 
 from nlsql_gateway.policy.decision import Allow, Applied, Decision, Deny, Reason
