@@ -189,7 +189,8 @@ def test_a_query_behind_a_batch_without_sync_is_answered_whatever_becomes_of_the
 def test_what_is_skipped_in_a_block_that_has_failed_ends_in_its_state() -> None:
     guarded = Guarded()
     guarded.pipe.write(wire.query("BEGIN"))
-    guarded.reply(OPENED + message(b"C", b"BEGIN\0") + IN_BLOCK)
+    guarded.reply(OPENED)
+    guarded.reply(message(b"C", b"BEGIN\0") + IN_BLOCK)
     guarded.told()
     guarded.transport.take()
     commit = message(b"P", b"\0COMMIT\0\0\0") + message(b"B", b"\0\0" + bytes(6)) + message(b"E", b"\0" + bytes(4))
