@@ -22,7 +22,7 @@ COMPILED = [
         )
     ),
 ]
-"""The modules on the way of every message; docs/benchmarks.md says what compiling them gains."""
+"""The modules on the way of every message; docs/benchmarks.md says how to measure without compiling them."""
 
 if os.environ.get("NLSQL_PURE"):  # noqa: TID251 - a build has no gateway.yaml
     extensions = []
