@@ -138,13 +138,16 @@ class PooledPipe(Pipe):
                 if kind == b"S":
                     self._skipping = False
                     done.append(self._skipped_to)
-                continue
-            if self._phase is _Phase.IDLE:
+            elif self._phase is _Phase.IDLE:
                 self._begin(kind, out)
-            elif self._phase is _Phase.RUNNING and not self._cycle_sent:
-                self._send(self._take(), out)
-            else:
+            elif self._phase is not _Phase.RUNNING or self._cycle_sent:
                 break
+            elif kind == b"Q" and self._batched:
+                # Should one of those messages fail, PostgreSQL would skip the Query and never say that it is ready.
+                self._cycle_sent = self._split = True
+                out.append(_SYNC)
+            else:
+                self._send(self._take(), out)
         if out:
             super().write(b"".join(out))
         if done:
@@ -173,13 +176,6 @@ class PooledPipe(Pipe):
 
     def _send(self, whole: bytes, out: list[bytes]) -> None:
         kind, body = whole[:1], whole[_HEADER:]
-        if kind == b"Q" and self._batched:
-            # Should one of those messages fail, PostgreSQL would skip the Query and never say that it is ready.
-            self._held.appendleft(whole)
-            self._held_size += len(whole)
-            self._cycle_sent = self._split = True
-            out.append(_SYNC)
-            return
         self._batched = kind != b"S" and (self._batched or kind in b"PBDEC")
         match kind:
             case b"Q" | b"S":
@@ -203,15 +199,15 @@ class PooledPipe(Pipe):
                 out.append(message(b"B", portal + b"\0\0" + rest))
             case b"D" | b"C" if body[:1] == b"S":
                 name, _ = _cut(body[1:])
-                if kind == b"D" and name not in self._statements:  # the unnamed one is another's
-                    out.append(message(b"D", b"Snot prepared: " + name[:40] + b"\0"))
-                    return
-                if kind == b"D":
-                    self._prepare(name, out)
-                else:
+                if kind == b"C":
                     self._statements.pop(name, None)
                     self._ending.discard(name)
                     self._current = None
+                elif name in self._statements:
+                    self._prepare(name, out)
+                else:
+                    out.append(message(b"D", b"Snot prepared: " + name[:40] + b"\0"))  # the unnamed one is another's
+                    return
                 out.append(message(kind, b"S\0"))
             case b"E":
                 out.append(whole)
