@@ -323,8 +323,7 @@ class PooledPipe(Pipe):
         if not self._split:
             out.append(ready)
         elif self._failed:
-            self._skipping = True
-            self._skipped_to = ready
+            self._skipping, self._skipped_to = True, ready
 
     def _note_settings(self, parse: bytes) -> None:
         """Which settings a text gives for the session: ``policy/pooled.py`` marks them."""
@@ -361,8 +360,7 @@ class PooledPipe(Pipe):
             self._take()
             out.append(_READY_IDLE)
         else:
-            self._skipping = True
-            self._skipped_to = _READY_IDLE
+            self._skipping, self._skipped_to = True, _READY_IDLE
 
 
 def _cut(body: bytes) -> tuple[bytes, bytes]:
