@@ -20,6 +20,6 @@ SUITE = Suite(
         "uvloop==0.23.0",
     ),
     tests=("tests", "--import-mode=importlib", "--assert=plain"),
-    connections=500,
-    statements=8000,
+    connections=400,
+    statements=5000,
 )

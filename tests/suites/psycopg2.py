@@ -19,7 +19,7 @@ SUITE = Suite(
     ),
     tests=("tests",),
     connections=600,
-    statements=8000,
+    statements=5000,
     environment=lambda address: {
         "PSYCOPG2_TESTDB": DATABASE,
         "PSYCOPG2_TESTDB_HOST": address.host,

@@ -47,8 +47,8 @@ SUITE = Suite(
     options=lambda address: [
         f"--dburi=postgresql+{driver}://{address.url}" for driver in ("psycopg", "asyncpg", "pg8000", "psycopg2")
     ],
-    connections=500,
-    statements=300_000,
+    connections=400,
+    statements=250_000,
     prepare=(
         "CREATE SCHEMA test_schema",
         "CREATE SCHEMA test_schema_2",
