@@ -122,6 +122,21 @@ def test_the_readme_lists_every_page() -> None:
     assert linked == {f"docs/{page.name}" for page in PAGES[1:]}
 
 
+def test_files_settings_and_targets_that_are_named_exist() -> None:
+    keys = {row.split("`")[1] for row in settings_rows(Settings)}
+    known = keys | {key.rsplit(".", 1)[0] for key in keys}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in PAGES:
+        text = page.read_text()
+        for name in re.findall(
+            r"`((?:nlsql_gateway|tests|benchmarks|deploy|policies|model_repository)/[\w./-]*)`", text
+        ):
+            made = name.startswith("benchmarks/results/")
+            assert made or (ROOT / name).exists(), f"{page.name} names {name}"
+        assert set(re.findall(r"`((?:listen|upstream|auth|ask)\.[a-z_.]*[a-z])`", text)) <= known, page.name
+        assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets, page.name
+
+
 SHOWN = [
     (page.name, words)
     for page in PAGES
