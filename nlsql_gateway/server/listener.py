@@ -7,6 +7,7 @@ import gc
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,9 @@ from nlsql_gateway.wire import downstream
 from nlsql_gateway.wire.messages import fault
 
 BACKLOG: Final = 512
+
+LEAVE: Final = 0.5
+"""Seconds for the last connections to close before the loop does: TLS takes leave by messages of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +146,10 @@ class Gateway:
             except TimeoutError:
                 self._abort_all()
             self._cancels.close()
-            for pipe in list(self._closing):  # TLS takes leave by messages of its own; FAREWELL bounds it
-                await pipe.closed()
+            with suppress(TimeoutError):  # asyncio never tells of the end of one whose TLS handshake failed
+                async with asyncio.timeout(LEAVE):
+                    for pipe in list(self._closing):
+                        await pipe.closed()
         self._headcount.close()
         self._log.info("stopped")
 
