@@ -326,3 +326,33 @@ def test_a_condition_on_a_key_uses_its_index(database: Company) -> None:
     plan = database.server.execute(f"EXPLAIN {sql}", DATABASE)
     assert "Index Scan using many_pkey" in plan
     database.server.execute("DROP TABLE many", DATABASE)
+
+
+@pytest.mark.parametrize("of", ["oid", "regclass", "bigint", "integer", "numeric", "float8"])
+def test_no_declared_type_of_a_parameter_makes_a_hidden_row_fail(database: Company, of: str) -> None:
+    """bigint = oid is the comparison of two oids, and not every bigint is one (manual, "Operators", type resolution)."""
+    database.server.execute(
+        "CREATE TABLE large AS SELECT * FROM (VALUES (7::bigint, 'EU'), (5000000000, 'US')) AS x(id, region);"
+        f" GRANT SELECT ON large TO {ROLE}",
+        DATABASE,
+    )
+    policy = load(
+        "version: 1\nname: large\nusers: {x: {roles: r}}\nroles: {r: {read: [public.large],"
+        " rows: [{tables: public.large, using: upper(lower(upper(region))) = 'EU'}]}}\n",
+        "large.yaml",
+    )
+    fresh = Company(database.server, Company.read_from(database.server))
+    sql = fresh.decided(f"PREPARE p ({of}) AS SELECT region FROM large WHERE id = $1", "x", policy)
+
+    async def run() -> list[tuple[Any, ...]]:
+        connection = await connect(database.server, startup_settings({}, policy).sent)
+        try:
+            await connection.execute(sql)
+            return [tuple(record) for record in await connection.fetch("EXECUTE p(7)")]
+        finally:
+            await connection.close()
+
+    try:
+        assert asyncio.run(run()) == [("EU",)]
+    finally:
+        database.server.execute("DROP TABLE large", DATABASE)
