@@ -118,16 +118,27 @@ def _value(node: Node, column: Column, operator: str, once: frozenset[int]) -> s
     is_text = kind in _TEXTS and operator == "="
     if kind not in _INTEGERS and kind not in _ORDERED and not is_text:
         return ""
-    if "ParamRef" in node and (kind in _INTEGERS or kind == "uuid" or is_text):
-        # Whatever type the client gives a parameter: an integer or a text converts to it without fail. Not so a date.
+    if "ParamRef" in node:
         number = node["ParamRef"].get("number", 0)
-        return f"${number}" if number in once else ""
+        return _parameter(kind, operator, number) if number in once else ""
     constant = node.get("A_Const", {})
     if "ival" in constant and kind in _INTEGERS:
         return str(constant["ival"].get("ival", 0))
     if "sval" in constant:  # of no type yet: it takes the column's
         return string(constant["sval"].get("sval", ""))
     return ""
+
+
+def _parameter(kind: str, operator: str, number: int) -> str:
+    """A parameter may be of whatever type the client declares, and that decides which operator it is.
+
+    The smaller integers and uuid convert without fail to all that they can be compared with. bigint does not to oid,
+    so the parameter is made one; that is the same comparison for = alone (2.4 would be rounded). A date may not fit a
+    timestamp, and equality of texts may be an extension's own: these stay outside.
+    """
+    if kind == "bigint":
+        return f"${number}::bigint" if operator == "=" else ""
+    return f"${number}" if kind in _INTEGERS or kind == "uuid" else ""
 
 
 def _terms(where: Node) -> Iterator[Node]:

@@ -330,7 +330,7 @@ def test_a_condition_on_a_key_uses_its_index(database: Company) -> None:
 
 @pytest.mark.parametrize("of", ["oid", "regclass", "bigint", "integer", "numeric", "float8"])
 def test_no_declared_type_of_a_parameter_makes_a_hidden_row_fail(database: Company, of: str) -> None:
-    """bigint = oid is the comparison of two oids, and not every bigint is one (manual, "Operators", type resolution)."""
+    """bigint = oid compares two oids, and not every bigint is one (manual, "Operators", type resolution)."""
     database.server.execute(
         "CREATE TABLE large AS SELECT * FROM (VALUES (7::bigint, 'EU'), (5000000000, 'US')) AS x(id, region);"
         f" GRANT SELECT ON large TO {ROLE}",
