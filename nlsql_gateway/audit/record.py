@@ -170,8 +170,8 @@ _HASH = re.compile(rb',"hash":"([0-9a-f]{64})"(?=,"id":)')
 
 def seal(record: Record | RepairedRecord, seq: int, prev: str) -> tuple[bytes, str]:
     """The line of ``record`` with its line feed, and its hash. Raises ValueError for what JSON cannot say (NaN)."""
-    # Written out, kind by kind, in the order of the keys: a sorted encoding of a dictionary takes five times as long,
-    # and this is done for every statement, twice. A test compares each with the JSON encoder's.
+    # Written out, kind by kind, in the order of the keys: a sorted encoding of a dictionary takes two to four times as
+    # long, and this is done for every statement, twice. A test compares each with the JSON encoder's.
     match record:
         case OutcomeRecord():
             before = f'{{"bytes":{record.bytes},"connection":{_quote(record.connection)},"duration_ms":'
