@@ -17,8 +17,8 @@ COMPILED = [
     *(
         f"nlsql_gateway/server/{name}.py"
         for name in (
-            *("accounts", "conversation", "effects", "names", "refusals", "relay", "renewals", "requests", "responses"),
-            *("session", "turn"),
+            *("accounts", "conversation", "effects", "names", "refusals", "relay", "renewals", "repeats", "requests"),
+            *("responses", "session", "turn"),
         )
     ),
 ]

@@ -103,7 +103,7 @@ class Admission:
                 outcome.sqlstate,
                 outcome.rows,
                 outcome.bytes,
-                round(outcome.duration * 1000, 3),
+                outcome.duration * 1000,
             )
         )
 

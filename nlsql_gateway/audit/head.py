@@ -22,8 +22,9 @@ class Head:
         match = _LINE.fullmatch(content)
         return cls(int(match[1]), match[2].decode()) if match else None
 
-    def line(self) -> bytes:
-        return f"{self.seq:020} {self.hash}\n".encode()
+
+def head_line(seq: int, digest: str) -> bytes:
+    return f"{str(seq).zfill(20)} {digest}\n".encode()
 
 
 def head_path(path: Path) -> Path:

@@ -174,8 +174,10 @@ def seal(record: Record | RepairedRecord, seq: int, prev: str) -> tuple[bytes, s
     # long, and this is done for every statement, twice. A test compares each with the JSON encoder's.
     match record:
         case OutcomeRecord():
-            before = f'{{"bytes":{record.bytes},"connection":{_quote(record.connection)},"duration_ms":'
-            before += _number(record.duration_ms)
+            before = (
+                f'{{"bytes":{record.bytes},"connection":{_quote(record.connection)},'
+                f'"duration_ms":{_number(record.duration_ms)}'
+            )
             after = (
                 f',"id":{_quote(record.id)},"kind":"outcome","prev":"{prev}","rows":{record.rows},"seq":{seq},'
                 f'"sqlstate":{_quote(record.sqlstate)},"time":"{_time(record.time)}"}}'
@@ -183,7 +185,7 @@ def seal(record: Record | RepairedRecord, seq: int, prev: str) -> tuple[bytes, s
         case ExecutionRecord():
             before = f'{{"connection":{_quote(record.connection)},"decision":{_quote(record.decision)}'
             after = (
-                f',"id":{_quote(record.id)},"kind":"execution","parameters":{_encode(record.parameters)},'
+                f',"id":{_quote(record.id)},"kind":"execution","parameters":{_texts(record.parameters)},'
                 f'"prev":"{prev}","seq":{seq},"time":"{_time(record.time)}","user":{_quote(record.user)}}}'
             )
         case DecisionRecord():
@@ -231,10 +233,16 @@ def _shared(origin: Origin, ruling: Ruling) -> tuple[str, str, str, str, str]:
     return before, kind, protocol, sqlstate, f',"user":{say(origin.user)},"verdict":{say(ruling.verdict)}}}'
 
 
+def _texts(values: tuple[str | None, ...]) -> str:
+    return f"[{','.join(['null' if value is None else _quote(value) for value in values])}]"
+
+
 def _number(value: float) -> str:
+    """Not negative; three decimals at most, which is several times as fast as the shortest text of any float."""
     if not isfinite(value):
         raise ValueError(f"{value} is no JSON number")
-    return repr(value)
+    thousandths = int(value * 1000 + 0.5)
+    return f"{thousandths // 1000}.{str(1000 + thousandths % 1000)[1:].rstrip('0') or '0'}"
 
 
 def _time(nanoseconds: int) -> str:

@@ -29,7 +29,7 @@ from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any, Final, Literal, Protocol
 
-from nlsql_gateway.audit.head import HEAD_SIZE, Head, head_path
+from nlsql_gateway.audit.head import HEAD_SIZE, Head, head_line, head_path
 from nlsql_gateway.audit.record import GENESIS, MAX_RECORD, Record, RepairedRecord, Time, seal, unseal
 from nlsql_gateway.errors import AuditError
 
@@ -163,7 +163,7 @@ class FileSink:
             raise OSError("no space left for whole records")
         if self._fsync:
             os.fdatasync(self._log)
-        head = Head(self._seq, self._prev).line()
+        head = head_line(self._seq, self._prev)
         os.pwrite(self._head, head, 0)
         if self._fsync:
             os.fdatasync(self._head)
@@ -191,7 +191,7 @@ class FileSink:
         verdict, lost = self._compare(Head.parse(self._kept), size, before)
         torn_file = self._move_torn(size) if size > self._size else ""
         if verdict == "whole":
-            self._kept = Head(self._seq, self._prev).line()
+            self._kept = head_line(self._seq, self._prev)
             os.pwrite(self._head, self._kept, 0)
         if torn_file or verdict != "whole":
             self._add(

@@ -18,6 +18,10 @@ REFUSED_TEXT: Final = "refused by nlsql-gateway"
 REFUSED_NAME: Final = "nlsql-gateway refused"
 """Of the statement that never comes to be: a failed Parse of the unnamed one would drop the client's own."""
 
+FUNCTION_CALL: Final = Refused("", "0A000", "FunctionCall is not supported", hint="call the function in a SELECT")
+
+SKIPPED: Final = "57014"
+"""The outcome of a question that was answered too late to run."""
 
 CHANGED: Final = "cached plan must not change result type"
 """What PostgreSQL says when tables have changed, and what is said when policy or catalog have."""

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from nlsql_gateway.errors import LimitError, ProtocolError
-from nlsql_gateway.wire.framing import HEADER
-from nlsql_gateway.wire.messages import INT32
+from nlsql_gateway.wire.framing import HEADER, int32
 
 WHOLE: Final = frozenset(b"ESZC")
 """ErrorResponse, ParameterStatus, ReadyForQuery, CommandComplete."""
@@ -24,7 +23,6 @@ WHOLE_LIMIT: Final = 16 * 1024 * 1024
 
 _DATA_ROW: Final = ord("D")
 _COPY_DATA: Final = ord("d")
-_length = INT32.unpack_from
 
 
 class Relay:
@@ -88,7 +86,7 @@ class Relay:
         try:
             while size - position >= HEADER:
                 kind = data[position]
-                (length,) = _length(data, position + 1)
+                length = int32(data, position + 1)
                 if length < 4:
                     raise ProtocolError("the upstream sent a message of impossible length")
                 end = position + 1 + length

@@ -18,9 +18,10 @@ from nlsql_gateway.server.conversation import Conversation
 from nlsql_gateway.server.effects import effects, uses
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.names import Portal
-from nlsql_gateway.server.refusals import REFUSED_NAME, REFUSED_TEXT, notices, refuse_unrecorded
+from nlsql_gateway.server.refusals import FUNCTION_CALL, REFUSED_NAME, REFUSED_TEXT, SKIPPED, notices, refuse_unrecorded
 from nlsql_gateway.server.refusals import error as error_message
 from nlsql_gateway.server.renewals import Renewals, Verdict
+from nlsql_gateway.server.repeats import Repeats
 from nlsql_gateway.wire import upstream
 from nlsql_gateway.wire.downstream import (
     Bind,
@@ -39,11 +40,6 @@ from nlsql_gateway.wire.states import Action, Event, Phase, after, move
 # Looking a member up in its class costs as much as the rest of the dispatch.
 _RELAY: Final = Action.RELAY
 _ADMIT: Final = Action.ADMIT
-
-_FUNCTION_CALL: Final = Refused("", "0A000", "FunctionCall is not supported", hint="call the function in a SELECT")
-
-SKIPPED: Final = "57014"
-"""The outcome of a question that was answered too late to run."""
 
 _FLUSH: Final = message(b"H")
 
@@ -90,6 +86,7 @@ class Requests:
         self._held: tuple[int, bytes] | None = None
         "A message that depends on names which a text on its way may change; meanwhile no other is taken."
         self._left = False
+        self._repeats = Repeats()
         self._renewals = Renewals(gate, self._extended, conversation.names, self._admit)
 
     @property
@@ -143,6 +140,7 @@ class Requests:
 
     def unrecorded(self, error: AuditError) -> None:
         """The records of what waits could not be kept: each message that has one is refused in its place."""
+        self._repeats.clear()
         failed = refuse_unrecorded(self._out, error, self._errors())
         if failed and self._conversation.phase is Phase.READY:
             self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)
@@ -176,7 +174,7 @@ class Requests:
                     Refused("", error.sqlstate, error.message)
                 )
         elif action is Action.REFUSE:
-            self._refuse_query(_FUNCTION_CALL)
+            self._refuse_query(FUNCTION_CALL)
         elif action is Action.END:
             self._left = True
             self._out.append((upstream.terminate(), None))
@@ -278,21 +276,29 @@ class Requests:
 
     def _parse(self, whole: bytes) -> None:
         parse = parse_parse(whole[HEADER:], self._errors())
+        known = self._repeats.get(parse.text)
+        if known is not None and self._gate.current(known, self._extended):
+            self._prepare(whole, parse, known)
+            return
 
         def then(verdict: Verdict) -> None:
             if isinstance(verdict, Refused):
                 self._refuse_extended(verdict, parse.name)
                 return
-            expected = Expected(
-                Step.PARSE,
-                is_recorded=True,
-                rewritten=verdict.rewritten,
-                notice=notices(verdict),
-                change=self._conversation.names.statements.send(parse.name, verdict),
-            )
-            self._send(whole if verdict.sql == parse.text else parse.encode(verdict.sql), expected)
+            self._repeats.add(parse.text, verdict)
+            self._prepare(whole, parse, verdict)
 
         self._admit(parse.text, self._extended, then)
+
+    def _prepare(self, whole: bytes, parse: Parse, admitted: Admitted) -> None:
+        expected = Expected(
+            Step.PARSE,
+            is_recorded=True,
+            rewritten=admitted.rewritten,
+            notice=notices(admitted),
+            change=self._conversation.names.statements.send(parse.name, admitted),
+        )
+        self._send(whole if admitted.sql == parse.text else parse.encode(admitted.sql), expected)
 
     def _refuse_query(self, refused: Refused) -> None:
         self._send(upstream.query(REFUSED_TEXT), Expected(Step.QUERY, refusal=error_message(refused)))

@@ -63,8 +63,6 @@ class Session:
         self._turn = turn
         self._in_turn = False
         "This turn's end will call."
-        self._closes = False
-        "An outcome is among this turn's records."
         accounts = Accounts(gate, client, self._closing)
         self._responses = Responses(self._conversation, accounts, downstream.write, self._ready, gate.passes)
         self._requests = Requests(
@@ -212,19 +210,20 @@ class Session:
             self._turn.join(self)
 
     def _closing(self) -> None:
-        self._closes = True
-        self._join_turn()
+        self._turn.join_later(self)
 
     def depart(self) -> None:
-        self._in_turn = self._closes = False
+        self._in_turn = False
         self._upstream.write(self._requests.taken())
 
     def unrecorded(self, error: AuditError) -> None:
-        """What did not go upstream yet is refused in step; an outcome that cannot be kept ends the session."""
-        closes = self._closes
+        """What did not go upstream yet is refused in step."""
         self._requests.unrecorded(error)
         self.depart()
-        if closes:
+
+    def unclosed(self, error: AuditError) -> None:
+        """An outcome that cannot be kept ends the session."""
+        if not self._over.is_set():
             self._log.error("the outcome of a statement could not be recorded", problem=error.message)
             self._fatal(fault("FATAL", error.sqlstate, error.message, hint=error.hint))
 

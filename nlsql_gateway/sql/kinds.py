@@ -11,6 +11,8 @@ from nlsql_gateway.sql.grammar import Node
 class Kind(enum.Enum):
     """What a statement does, as far as a policy needs to tell them apart. Unlisted ones are OTHER, never SELECT."""
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and this is looked up for every statement
+
     SELECT = "select"
     "Also VALUES, TABLE and WITH … SELECT; a data-changing WITH, INTO and FOR UPDATE are found inside it."
     EXPLAIN = "explain"

@@ -5,12 +5,12 @@ PostgreSQL manual, "Message Formats". Every ``parse_`` takes a body without its 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from nlsql_gateway.errors import ProtocolError
+from nlsql_gateway.wire.framing import int32
 from nlsql_gateway.wire.messages import (
     CANCEL_REQUEST,
     COUNT,
@@ -178,16 +178,16 @@ def parse_bind(body: bytes) -> Bind:
     portal, position = string(body, 0)
     statement, position = string(body, position)
     try:
-        (count,) = COUNT.unpack_from(body, position)
-        formats = struct.unpack_from(f"!{count}h", body, position + 2)
+        count = _count(body, position)
+        formats = position + 2
         position += 2 + 2 * count
-        (total,) = COUNT.unpack_from(body, position)
+        total = _count(body, position)
         position += 2
         if count > 1 and count != total:
             raise ProtocolError(f"bind message has {count} parameter formats but {total} parameters")
         values: list[str | None] = []
         for index in range(total):
-            (size,) = INT32.unpack_from(body, position)
+            size = int32(body, position)
             position += 4
             if size == -1:
                 values.append(None)
@@ -197,15 +197,19 @@ def parse_bind(body: bytes) -> Bind:
             value = body[position : position + size]
             position += size
             # "zero (all text), one (for all parameters), or as many as there are parameters"
-            binary = (formats[index] if count > 1 else formats[0]) if count else 0
+            binary = count and _count(body, formats + 2 * index if count > 1 else formats)
             values.append("hex:" + value.hex() if binary else value.decode("utf-8", "backslashreplace"))
-        (count,) = COUNT.unpack_from(body, position)
-    except struct.error as error:
+        count = _count(body, position)
+    except IndexError as error:
         raise ProtocolError(_TOO_SHORT) from error
     end = position + 2 + 2 * count
     if end != len(body):
         raise ProtocolError(_TOO_SHORT if len(body) < end else _TOO_LONG)
     return Bind(portal, statement, tuple(values))
+
+
+def _count(body: bytes, at: int) -> int:
+    return body[at] << 8 | body[at + 1]
 
 
 def parse_target(message: str, body: bytes) -> tuple[str, str]:

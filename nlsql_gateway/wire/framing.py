@@ -6,7 +6,6 @@ body. The first packet of a connection has no type byte.
 
 from __future__ import annotations
 
-import struct
 from typing import Final
 
 from nlsql_gateway.errors import LimitError, ProtocolError
@@ -15,7 +14,11 @@ HEADER: Final = 5
 STARTUP_LIMIT: Final = 10_000
 """Bytes of a startup packet: MAX_STARTUP_PACKET_LENGTH of PostgreSQL's pqcomm.h."""
 
-_length = struct.Struct("!i").unpack_from
+
+def int32(data: bytes, at: int) -> int:
+    """The Int32 at ``at``, signed. Raises IndexError. Compiled, it is several times as fast as ``struct``."""
+    value = data[at] << 24 | data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3]
+    return value if value < 0x80000000 else value - 0x100000000
 
 
 class Frames:
@@ -56,7 +59,7 @@ class Frames:
         left = len(data) - start
         wanted = HEADER
         if left >= HEADER:
-            length: int = _length(data, start + 1)[0]
+            length = int32(data, start + 1)
             if length < 4:
                 raise ProtocolError("message with an impossible length")
             if length >= self._limit:
@@ -92,7 +95,7 @@ def startup_length(head: bytes) -> int:
 
     Text such as an HTTP request reads as a length of a thousand million and is refused here.
     """
-    length: int = _length(head, 0)[0]
+    length = int32(head, 0)
     if not 8 <= length <= STARTUP_LIMIT:
         raise ProtocolError("invalid length of startup packet")
     return length
