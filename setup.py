@@ -13,7 +13,7 @@ COMPILED = [
         for name in ("downstream", "framing", "messages", "replies", "states", "upstream")
     ),
     *(f"nlsql_gateway/audit/{name}.py" for name in ("head", "record", "sink")),
-    *(f"nlsql_gateway/admission/{name}.py" for name in ("gate", "remembered", "values")),
+    *(f"nlsql_gateway/admission/{name}.py" for name in ("gate", "reading", "remembered", "values")),
     *(
         f"nlsql_gateway/server/{name}.py"
         for name in (

@@ -23,6 +23,7 @@ import uvloop
 
 from nlsql_gateway import audit, log
 from nlsql_gateway.admission import Admission
+from nlsql_gateway.admission.elsewhere import Elsewhere
 from nlsql_gateway.ask import Asker, Generator
 from nlsql_gateway.ask.openai import OpenAIGenerator
 from nlsql_gateway.ask.triton import TritonGenerator
@@ -145,7 +146,9 @@ def _serve(job: _Job, log_path: Path, signals: Callable[[Gateway], None], ready:
     async def main() -> None:
         sink = FileSink(log_path, durability=settings.audit.durability)
         try:
-            async with admission(settings, policy, sink) as gate:
+            elsewhere = Elsewhere([sys.executable, "-P", "-m", "nlsql_gateway.reader"])
+            async with admission(settings, policy, sink, elsewhere) as gate:
+                await elsewhere.start()  # it is ready when the first large text comes
                 logger = log.logger("nlsql_gateway.server")
                 gateway = Gateway(settings, gate, lambda: policy, logger, job.share)
                 signals(gateway)
@@ -189,7 +192,9 @@ def generator_of(settings: Settings) -> Generator | None:
 
 
 @asynccontextmanager
-async def admission(settings: Settings, policy: Policy, sink: Sink) -> AsyncIterator[Admission]:
+async def admission(
+    settings: Settings, policy: Policy, sink: Sink, elsewhere: Elsewhere | None = None
+) -> AsyncIterator[Admission]:
     """The gate with its parts, which are closed at the end."""
     databases = Databases(
         settings.upstream,
@@ -218,7 +223,10 @@ async def admission(settings: Settings, policy: Policy, sink: Sink) -> AsyncIter
                 clock=time.time_ns,
                 monotonic=time.monotonic,
                 new_id=map(f"{secrets.token_hex(8)}{{:016x}}".format, count(1)).__next__,
+                elsewhere=elsewhere,
             )
     finally:
+        if elsewhere is not None:
+            await elsewhere.aclose()
         if generator is not None:
             await generator.aclose()

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Literal
 
+from nlsql_gateway.admission.elsewhere import LARGE, Answer, Elsewhere
+from nlsql_gateway.admission.reading import failed, judge_batch, judged, versions_of
 from nlsql_gateway.admission.remembered import Context, Remembered
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
 from nlsql_gateway.admission.wording import explanation, notice
 from nlsql_gateway.ask import Asker, Problem
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Sink
-from nlsql_gateway.errors import AskTimeout, GatewayError, ModelUnavailable, StatementError, UpstreamError
-from nlsql_gateway.policy import Applied, Deny, Policy, Reason, decide, goes_on_after_the_end, visible
-from nlsql_gateway.sql import Batch, Catalog, Kind, Question, Statement, classify
-from nlsql_gateway.sql.shorten import Shortened, shorten
+from nlsql_gateway.errors import AskTimeout, GatewayError, LimitError, ModelUnavailable, UpstreamError
+from nlsql_gateway.policy import Policy, Reason, visible
+from nlsql_gateway.sql import Catalog, Kind, Question, classify
 
 REFRESH_PAUSE = 1.0
 """Seconds between two readings of a catalog that unknown names may cause: a client cannot make us read it all day."""
-
-
-LARGE = 4096
-"""Characters of a text that is read without the garbage collector."""
 
 
 @dataclass(slots=True)
@@ -43,6 +38,8 @@ class Admission:
     "Nanoseconds since the epoch."
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
+    elsewhere: Elsewhere | None = None
+    "Where large texts are read; None: here, and everybody waits meanwhile."
     _remembered: Remembered = field(default_factory=Remembered)
     _refreshed: dict[str, float] = field(default_factory=dict)
 
@@ -54,6 +51,8 @@ class Admission:
         known = self._remembered.get(context, text)
         if known is not None:
             return self._record(text, client, known[0], known[1])
+        if self.elsewhere is not None and len(text) > LARGE:
+            return None
         judgement = self._judge_now(text, client)
         return None if judgement is None else self._record(text, client, judgement, judgement.sql)
 
@@ -72,7 +71,7 @@ class Admission:
         """Whether the pair of policy and catalog that admitted this is still in force. If not: admit the text again."""
         policy = self.policy()
         catalog = self.database(client.database).catalog()
-        return admitted.versions == _versions(policy, None if policy.pass_through else catalog)
+        return admitted.versions == versions_of(policy, None if policy.pass_through else catalog)
 
     def passes(self) -> bool:
         """Whether every text is let through as it is: then nothing depends on how it was read."""
@@ -121,7 +120,11 @@ class Admission:
         known = self._remembered.get(context, text) if context is not None else None
         if known is not None:
             return known[0] if known[0].sql == known[1] else replace(known[0], sql=known[1])
-        judgement = self._judge_now(text, client, final=not self._may_refresh(client.database))
+        final = not self._may_refresh(client.database)
+        if self.elsewhere is not None and len(text) > LARGE:
+            judgement = await self._judge_elsewhere(text, client, self.elsewhere, final=final)
+        else:
+            judgement = self._judge_now(text, client, final=final)
         if judgement is not None:
             return judgement
         policy = self.policy()
@@ -130,9 +133,14 @@ class Admission:
             if isinstance(question, Question):
                 return await self._answer(question, client, policy, database.catalog() or await database.refresh())
             self._refreshed[client.database] = self.monotonic()
-            return self._decide(text, question, client, policy, await database.refresh())
+            catalog = await database.refresh()
+            if self.elsewhere is not None and len(text) > LARGE:
+                answer = await self._read_elsewhere(text, client, self.elsewhere, policy, catalog, with_sample=False)
+                assert answer.judgement is not None, "it is no question"
+                return answer.judgement
+            return judge_batch(text, question, client.principal, policy, catalog)
         except GatewayError as error:
-            return _failed(error, question=_words(text), versions=_versions(policy, database.catalog()))
+            return failed(error, question=_words(text), versions=versions_of(policy, database.catalog()))
 
     def _judge_now(self, text: str, client: Client, *, final: bool = False) -> Judgement | None:
         """None: a question, no catalog yet, or (unless ``final``) a name that a fresher catalog may have."""
@@ -140,88 +148,52 @@ class Admission:
         catalog = None if policy.pass_through else self.database(client.database).catalog()
         if catalog is None and not policy.pass_through:
             return None
-        versions = _versions(policy, catalog)
-        try:
-            judgement = self._read(text, client, policy, catalog)
-        except GatewayError as error:
-            if policy.pass_through:
-                return Judgement("allow", sql=text, versions=versions)  # PostgreSQL words the error
-            return _failed(error, verdict="deny", reason=Reason.NOT_UNDERSTOOD.value, versions=versions)
-        if judgement is None:
-            return None
-        if judgement.reason == Reason.UNKNOWN_NAME.value:
+        judgement = judged(text, client.principal, policy, catalog)
+        if judgement is not None and judgement.reason == Reason.UNKNOWN_NAME.value:
             return judgement if final else None
-        self._remembered.put(
-            (*versions, client.principal.name),
-            text,
-            judgement,
-            lambda sample: self._read(sample, client, policy, catalog),
-            blind=policy.pass_through,
-        )
+        if judgement is not None:
+            context = (*versions_of(policy, catalog), client.principal.name)
+            self._remembered.put(
+                context,
+                text,
+                judgement,
+                lambda sample: judged(sample, client.principal, policy, catalog),
+                blind=policy.pass_through,
+            )
         return judgement
 
-    def _read(self, text: str, client: Client, policy: Policy, catalog: Catalog | None) -> Judgement | None:
-        """The judgement on a text that is SQL; None: a question. Raises StatementError, LimitError."""
-        if len(text) > LARGE and gc.isenabled():
-            gc.disable()  # it would walk all that is being made again and again: half of the time
-            try:
-                return self._read(text, client, policy, catalog)
-            finally:
-                gc.enable()
-        short = shorten(text)
-        if short is not None:
-            judgement = _whole(self._decide(short.batch.text, short.batch, client, policy, catalog), text, short)
-            if judgement is not None:
-                return judgement
-        batch = classify(text)
-        return None if isinstance(batch, Question) else self._decide(text, batch, client, policy, catalog)
+    async def _judge_elsewhere(
+        self, text: str, client: Client, elsewhere: Elsewhere, *, final: bool
+    ) -> Judgement | None:
+        """As ``_judge_now``, while others are served."""
+        policy = self.policy()
+        catalog = None if policy.pass_through else self.database(client.database).catalog()
+        if catalog is None and not policy.pass_through:
+            return None
+        context = (*versions_of(policy, catalog), client.principal.name)
+        wanted = self._remembered.wants_sample(context, text)
+        judgement, sample = await self._read_elsewhere(text, client, elsewhere, policy, catalog, with_sample=wanted)
+        if judgement is not None and judgement.reason == Reason.UNKNOWN_NAME.value:
+            return judgement if final else None
+        if judgement is not None:
+            self._remembered.put(context, text, judgement, lambda _: sample, blind=policy.pass_through)
+        return judgement
 
-    def _decide(self, text: str, batch: Batch, client: Client, policy: Policy, catalog: Catalog | None) -> Judgement:
-        """All statements of a text or none: one that is denied denies the others."""
-        versions = _versions(policy, catalog)
-        if policy.pooled and goes_on_after_the_end(batch.statements):
-            return Judgement(
-                "deny",
-                reason=Reason.SESSION.value,
-                sqlstate="0A000",
-                message="behind a pooler nothing may follow COMMIT or ROLLBACK in one text",
-                hint="send what follows by itself",
-                versions=versions,
-            )
-        if policy.pass_through or catalog is None:
-            return Judgement("allow", sql=text, statements=tuple(map(_bare, batch.statements)), versions=versions)
-        changed: dict[int, str] = {}
-        applied: list[Applied] = []
-        relations: set[str] = set()
-        functions: set[str] = set()
-        for index, statement in enumerate(batch.statements):
-            decision = decide(statement, client.principal, catalog, policy)
-            relations.update(decision.relations)
-            functions.update(decision.functions)
-            if isinstance(decision, Deny):
-                return Judgement(
-                    "deny",
-                    reason=decision.reason.value,
-                    sqlstate=decision.sqlstate,
-                    message=decision.message,
-                    hint=decision.hint,
-                    position=decision.position if len(batch.statements) == 1 else None,
-                    relations=tuple(sorted(relations)),
-                    functions=tuple(sorted(functions)),
-                    versions=versions,
-                )
-            applied.extend(decision.applied)
-            if decision.sql != statement.text:
-                changed[index] = decision.sql
-        return Judgement(
-            "allow",
-            sql=batch.replace(changed) if changed else text,
-            statements=tuple(map(_bare, batch.statements)),
-            applied=tuple(applied),
-            relations=tuple(sorted(relations)),
-            functions=tuple(sorted(functions)),
-            versions=versions,
-        )
+    async def _read_elsewhere(
+        self,
+        text: str,
+        client: Client,
+        elsewhere: Elsewhere,
+        policy: Policy,
+        catalog: Catalog | None,
+        *,
+        with_sample: bool,
+    ) -> Answer:
+        try:
+            return await elsewhere.judge(text, client.principal, policy, catalog, with_sample=with_sample)
+        except LimitError as error:
+            versions = versions_of(policy, catalog)
+            return Answer(failed(error, verdict="deny", reason=Reason.LIMIT.value, versions=versions), None)
 
     async def _answer(self, question: Question, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
         """A question becomes SQL, which is decided on like any other text. Raises AskError, UpstreamError."""
@@ -266,11 +238,11 @@ class Admission:
 
     def _judge_answer(self, sql: str, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
         """Untrusted text from a model: exactly one SELECT, then decided on as if a person had typed it."""
-        versions = _versions(policy, catalog)
+        versions = versions_of(policy, catalog)
         try:
             batch = classify(sql)
         except GatewayError as error:
-            return _failed(error, verdict="deny", reason=Reason.NOT_UNDERSTOOD.value, versions=versions)
+            return failed(error, verdict="deny", reason=Reason.NOT_UNDERSTOOD.value, versions=versions)
         if isinstance(batch, Question) or [statement.kind for statement in batch.statements] != [Kind.SELECT]:
             return Judgement(
                 "deny",
@@ -280,7 +252,7 @@ class Admission:
                 hint="ask for something that can be read from the tables",
                 versions=versions,
             )
-        return self._decide(sql, batch, client, policy, catalog)
+        return judge_batch(sql, batch, client.principal, policy, catalog)
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self.clock() / 1e9, UTC).date()
@@ -315,58 +287,6 @@ class Admission:
         return Refused(
             record_id, judgement.sqlstate, judgement.message, judgement.detail, judgement.hint, judgement.position
         )
-
-
-def _whole(judgement: Judgement, text: str, short: Shortened) -> Judgement | None:
-    """The judgement on the short text as one on ``text``; None when that cannot be said."""
-    if judgement.verdict != "allow":
-        at = judgement.position
-        return replace(judgement, position=None if at is None else short.position(at))
-    same = judgement.sql == short.batch.text
-    if not same and not short.complete(judgement.sql):
-        return None
-    statements = tuple(_lengthened(one, short) for one in judgement.statements)
-    return replace(judgement, sql=text if same else short.whole(judgement.sql), statements=statements)
-
-
-def _bare(statement: Statement) -> Statement:
-    """Without what only a decision needs; of its tree the plain fields stay. What is admitted may be kept for long."""
-    node = {
-        tag: {key: value for key, value in body.items() if not isinstance(value, dict | list)}
-        for tag, body in statement.node.items()
-    }
-    inner = None if statement.inner is None else _bare(statement.inner)
-    return replace(statement, node=node, inner=inner, origin=0, words=())
-
-
-def _lengthened(statement: Statement, short: Shortened) -> Statement:
-    inner = None if statement.inner is None else _lengthened(statement.inner, short)
-    return replace(statement, text=short.whole(statement.text), inner=inner)
-
-
-def _versions(policy: Policy, catalog: Catalog | None) -> tuple[str, str]:
-    return (policy.version, catalog.version if catalog is not None else "")
-
-
-def _failed(
-    error: GatewayError,
-    *,
-    versions: tuple[str, str],
-    verdict: Literal["deny", "error"] = "error",
-    reason: str = "",
-    question: str | None = None,
-) -> Judgement:
-    return Judgement(
-        verdict,
-        reason=reason or type(error).__name__,
-        sqlstate=error.sqlstate,
-        message=error.message,
-        detail=error.detail,
-        hint=error.hint,
-        position=error.position if isinstance(error, StatementError) else None,
-        question=question,
-        versions=versions,
-    )
 
 
 def _words(text: str) -> str | None:

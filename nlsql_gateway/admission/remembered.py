@@ -118,6 +118,14 @@ class Remembered:
             first = next(iter(self._shapes))
             self._shapes_size -= _length(first, self._shapes.pop(first))
 
+    def wants_sample(self, context: Context, text: str) -> bool:
+        """Whether ``put`` will ask for the judgement on another text."""
+        if len(text) > template.LONGEST:
+            return False
+        pieces = template.cut(text)
+        shape = self._shapes.get((*context, *pieces[::2]))
+        return shape is not None and len(shape.variants) < VARIANTS and shape.failures < FAILURES
+
     def _put_exact(self, key: tuple[str, ...], judgement: Judgement) -> None:
         self._exact_size += _size(key, judgement)
         self._exact[key] = judgement
@@ -142,7 +150,10 @@ def _variant(
     text: str, judgement: Judgement, judge: Callable[[str], Judgement | None], *, blind: bool
 ) -> _Variant | None:
     """What the text's template says; None when it has none, or when another text of it is judged in another way."""
-    batch = classify(text)
+    try:
+        batch = classify(text)
+    except GatewayError:
+        return None  # it passes all the same where every text does
     found = None if isinstance(batch, Question) else template.learn(batch, all_free=blind)
     if found is None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, NamedTuple, Protocol
 
 from nlsql_gateway.ask import Answer
@@ -108,6 +108,10 @@ class Judgement:
             catalog=self.versions[1],
         )
         object.__setattr__(self, "ruling", ruling)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """For pickle, which could not set what is frozen once this is compiled."""
+        return Judgement, tuple([getattr(self, one.name) for one in fields(self) if one.init])
 
 
 class Admitted(NamedTuple):

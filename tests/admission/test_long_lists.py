@@ -7,6 +7,7 @@ import gc
 import pytest
 
 from nlsql_gateway.admission import Judgement
+from nlsql_gateway.admission.reading import judge_batch
 from nlsql_gateway.policy import Policy
 from nlsql_gateway.sql import Batch, classify
 from tests.admission.test_remembered import OPEN, client, gate
@@ -56,4 +57,4 @@ def whole(rules: Policy, text: str) -> Judgement | None:
     except Exception:  # noqa: BLE001 - whatever it is, it is the gate that words it
         return admission._judge_now(text, eva, final=True)
     assert isinstance(batch, Batch)
-    return admission._decide(text, batch, eva, rules, None if rules is OPEN else catalog())
+    return judge_batch(text, batch, eva.principal, rules, None if rules is OPEN else catalog())
