@@ -14,6 +14,7 @@ from nlsql_gateway.policy import masks
 from nlsql_gateway.policy.decision import Applied
 from nlsql_gateway.policy.fragment import Fragment
 from nlsql_gateway.policy.model import ColumnMask, Grant, Policy, Principal, Role
+from nlsql_gateway.policy.statistics import concerned
 from nlsql_gateway.sql import Catalog, Column, Relation
 from nlsql_gateway.sql.quoting import identifier, qualified
 
@@ -45,8 +46,10 @@ class Access:
             and all(shown is None for _, shown in self.columns)
         )
 
-    def query(self, *, only: bool, also: Sequence[str] = ()) -> str:
+    def query(self, *, only: bool, also: Sequence[str] = (), veiled: bool = False) -> str:
         """A sub-query, in parentheses, that gives exactly the readable part; with a filter, what is ``also`` of it.
+
+        ``veiled``: what a filtered table's statistics could tell of hidden rows is kept back (statistics.py).
 
         OFFSET 0 is a fence: the planner neither pulls the sub-query up nor pushes conditions into it, so no
         expression of the person's ever sees a row that the filter hides, not even to fail on it. Without a filter
@@ -54,8 +57,11 @@ class Access:
         """
         table = qualified(*self.relation.key)
         called = identifier(self.relation.name)
+        veiled = veiled and self.condition is not None
         items = ", ".join(
-            f"{called}.{identifier(column.name)}" if shown is None else f"{shown} AS {identifier(column.name)}"
+            f"{called}.{identifier(column.name)}"
+            if shown is None and not (veiled and concerned(column))
+            else f"{shown or _veiled(self.relation, column)} AS {identifier(column.name)}"
             for column, shown in self.columns
         )
         where = ""
@@ -174,6 +180,11 @@ def fits(using: Fragment, relation: Relation, catalog: Catalog) -> bool:
 
 def _own(relation: Relation, column: Column) -> str:
     return f"{identifier(relation.name)}.{identifier(column.name)}"
+
+
+def _veiled(relation: Relation, column: Column) -> str:
+    own = _own(relation, column)
+    return f"COALESCE({own}, {own})"
 
 
 def _any(conditions: list[str | None]) -> str | None:

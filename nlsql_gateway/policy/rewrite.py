@@ -19,10 +19,11 @@ from nlsql_gateway.policy.literals import string
 from nlsql_gateway.policy.pushdown import conditions
 from nlsql_gateway.policy.sensitive import Shown
 from nlsql_gateway.policy.settings import readable_names
+from nlsql_gateway.policy.statistics import could_tell
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import TokenCode
 from nlsql_gateway.sql.quoting import identifier
-from nlsql_gateway.sql.survey import ColumnUse, FunctionUse, constant
+from nlsql_gateway.sql.survey import ColumnUse, FunctionUse, plain_constant
 
 _OPENS = frozenset({ord("("), ord("[")})
 _CLOSES = frozenset({ord(")"), ord("]")})
@@ -82,7 +83,7 @@ def spliced(text: str, splices: Sequence[Splice]) -> str:
 
 
 def _unknown_setting(use: FunctionUse) -> bool:
-    return use.name == "current_setting" and constant(use.arguments[0]) is None
+    return use.name == "current_setting" and plain_constant(use.arguments[0]) is None
 
 
 def _shortened(case: Case, use: ColumnUse, restricted: Sequence[Read], splicer: _Splicer) -> list[Splice] | Deny:
@@ -109,6 +110,7 @@ class _Splicer:
         self.origin = case.statement.origin
         self.tokens = case.statement.words
         self.inside = conditions(case.survey, case.reads)
+        self.veiled = could_tell(case.survey, case.catalog)
         self.at = {token.start - self.origin: index for index, token in enumerate(self.tokens)}
 
     def relation(self, read: Read) -> Splice:
@@ -117,7 +119,7 @@ class _Splicer:
         use = read.use
         first = self.at[use.location - self.origin]
         last = self._names(first, bool(use.catalog) + bool(use.schema) + 1)
-        query = read.access.query(only=use.only, also=self.inside.get(use.location, ()))
+        query = read.access.query(only=use.only, also=self.inside.get(use.location, ()), veiled=self.veiled)
         if self.case.statement.kind is Kind.COPY_TO and self.case.statement.inner is None:
             # COPY of a table leaves its children out (manual, "COPY"); a partitioned table has only children.
             query = read.access.query(only=read.access.relation.kind == "table")

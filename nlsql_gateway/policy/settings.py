@@ -18,7 +18,7 @@ from nlsql_gateway.policy.names import path
 from nlsql_gateway.policy.setting_rules import READABLE, milliseconds, same
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import Node
-from nlsql_gateway.sql.survey import FunctionUse, constant
+from nlsql_gateway.sql.survey import FunctionUse, constant, plain_constant
 
 _BARE_LIST = re.compile(r" *[a-z_][a-z0-9_]* *(?:, *[a-z_][a-z0-9_]* *)*")
 
@@ -129,12 +129,12 @@ def _set_config(case: Case, use: FunctionUse) -> Deny | None:
         return case.deny(
             Reason.SETTING, "set_config must be called with three arguments by position", location=use.location
         )
-    name = constant(use.arguments[0])
+    name = plain_constant(use.arguments[0])
     if name is None:
         return case.deny(
             Reason.SETTING, "set_config needs the setting's name as a string constant", location=use.location
         )
-    value = constant(use.arguments[1])
+    value = plain_constant(use.arguments[1])
     if name.lower() == "search_path":
         allowed = _is_path(_bare_names(value), case)
     else:
@@ -147,7 +147,7 @@ def _set_config(case: Case, use: FunctionUse) -> Deny | None:
 def _current_setting(case: Case, use: FunctionUse) -> Deny | None:
     if not use.arguments or any("NamedArgExpr" in argument for argument in use.arguments):
         return case.deny(Reason.SETTING, "current_setting must be called by position", location=use.location)
-    name = constant(use.arguments[0])
+    name = plain_constant(use.arguments[0])
     if name is None or readable(name.lower(), case.policy):
         return None  # a name that only the server will know is guarded by rewrite
     return case.deny(Reason.SETTING, f"{name} cannot be shown", location=use.location)

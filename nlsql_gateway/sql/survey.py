@@ -136,6 +136,19 @@ def constant(node: Mapping[str, Any]) -> str | None:
     return value["sval"].get("sval", "") if "sval" in value else None
 
 
+_TEXTS = (("text",), ("pg_catalog", "text"), ("varchar",), ("pg_catalog", "varchar"))
+
+
+def plain_constant(node: Mapping[str, Any]) -> str | None:
+    """The string that ``node`` is a constant of, with no cast but to text: ``'0001'::varchar(1)`` is another string."""
+    while "TypeCast" in node:
+        name = node["TypeCast"]["typeName"]
+        if strings(name.get("names", [])) not in _TEXTS or "typmods" in name or "arrayBounds" in name:
+            return None
+        node = node["TypeCast"]["arg"]
+    return constant(node)
+
+
 def _location(use: RelationUse | FunctionUse | ColumnUse | Cast) -> int:
     return use.location
 
