@@ -10,6 +10,7 @@ sqlglot's scopes are used, not its ``qualify``: that expands and renames in plac
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import sqlglot
@@ -49,7 +50,7 @@ def check_columns(case: Case) -> Case | Deny:
         )
     try:
         scopes = traverse_scope(tree)
-        return _Names(case, scopes).check() or case
+        return _Names(case, scopes).check() or _misread(case, tree, scopes) or case
     except Exception:  # noqa: BLE001 - sqlglot on text that it half understands: any error means that it does not
         return _unread(case)
 
@@ -64,6 +65,25 @@ def _unread(case: Case) -> Case | Deny:
             hint="write it in a simpler way",
         )
     return _calls(case) or case
+
+
+def _misread(case: Case, tree: exp.Query, scopes: Sequence[Scope]) -> Deny | None:
+    """A name behind a dot that could call a function and that ``_Names`` has not judged, wherever it stands.
+
+    sqlglot reads ``x.U&"pe\\0065k"`` as x.u and an operator, and may have columns in no scope.
+    """
+    uses = [use for use in case.survey.columns if len(use.fields) > 1 and callable_by_attribute(use.fields[-1], case)]
+    if not uses:
+        return None
+    everywhere = Counter((column.table, column.name) for column in tree.find_all(exp.Column))
+    judged = {id(column): (column.table, column.name) for scope in scopes for column in scope.find_all(exp.Column)}
+    in_scopes = Counter(judged.values())
+    ours = Counter(use.fields[-2:] for use in uses)
+    for use in uses:
+        name = use.fields[-2:]
+        if not ours[name] == everywhere[name] == in_scopes[name]:  # type: ignore[index]  # two of them
+            return _call(case, use.fields, use.location)
+    return None
 
 
 def _attributes(case: Case) -> Deny | None:

@@ -42,7 +42,7 @@ def test_case(house: House, clients: dict[str, Wire], case: dict[str, Any], prot
     user = case.get("as", "eva")
     if user not in clients:
         clients[user] = house.client(user)
-    wire, sql = clients[user], case["sql"].replace("\\0", "\0")
+    wire, sql = clients[user], case["sql"]
     wire.simple("ROLLBACK")  # whatever the case before has opened
     before = house.fingerprint()
     for text in case.get("first", []):
