@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from nlsql_gateway.errors import ConfigError
-from nlsql_gateway.policy import fragment, open_catalogs, setting_rules
+from nlsql_gateway.policy import fragment, masks, open_catalogs, setting_rules
 from nlsql_gateway.policy.kinds import ALLOWED
 from nlsql_gateway.policy.literals import literal
 from nlsql_gateway.policy.masks import HASH_KEY
@@ -175,6 +175,11 @@ def _masks(mask: Mask, keyed: bool, path: _Path, faults: _Faults) -> Iterator[Co
                 yield ColumnMask(pattern, column, "partial", spec.partial.fill, spec.partial.first, spec.partial.last)
             case "round" if spec.round is not None:
                 yield ColumnMask(pattern, column, "round", step=spec.round.to)
+            case "bucket" if spec.bucket is not None:
+                try:
+                    yield ColumnMask(pattern, column, "bucket", bounds=masks.bounds(spec.bucket.bounds))
+                except ValueError as error:
+                    faults.add((*path, "with"), str(error))
             case "null" | "hash" | "year":
                 yield ColumnMask(pattern, column, kind)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 from nlsql_gateway.policy.fragment import Fragment
@@ -80,7 +82,10 @@ class RowFilter:
     using: Fragment
 
 
-MaskKind = Literal["null", "constant", "partial", "hash", "year", "round"]
+MaskKind = Literal["null", "constant", "partial", "hash", "year", "round", "bucket"]
+
+Bound = Decimal | datetime
+"""Where a bucket begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,8 @@ class ColumnMask:
     "partial: characters shown at the beginning and at the end."
     step: int = 1
     "round: values are rounded down, towards zero, to a multiple."
+    bounds: tuple[Bound, ...] = ()
+    "bucket: where each begins, all numbers or all times, ascending."
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
@@ -22,6 +22,12 @@ def _as_mask(value: object) -> object:
 
 def _as_text(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _as_bound(value: object) -> object:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _as_setting(value: object) -> object:
@@ -83,6 +89,11 @@ class Rounded(_Part):
     to: int = Field(gt=0)
 
 
+class Bucket(_Part):
+    bounds: Annotated[list[Annotated[str, BeforeValidator(_as_bound)]], Field(min_length=1, max_length=100)]
+    "Where each bucket begins, ascending: numbers, or dates with or without a time."
+
+
 class MaskWith(_Part):
     """Exactly one of them."""
 
@@ -92,6 +103,7 @@ class MaskWith(_Part):
     hash: Nothing | None = None
     year: Nothing | None = None
     round: Rounded | None = None
+    bucket: Bucket | None = None
 
     @model_validator(mode="after")
     def _one(self) -> MaskWith:
