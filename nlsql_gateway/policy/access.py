@@ -7,8 +7,10 @@ filters are combined with AND. What hides rows or columns of a table also holds 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from nlsql_gateway.policy import masks
 from nlsql_gateway.policy.decision import Applied
@@ -17,6 +19,9 @@ from nlsql_gateway.policy.model import ColumnMask, Grant, Policy, Principal, Rol
 from nlsql_gateway.policy.statistics import concerned
 from nlsql_gateway.sql import Catalog, Column, Relation
 from nlsql_gateway.sql.quoting import identifier, qualified
+
+_QUERY: Final = re.compile(r"\b(select|table|values)\b", re.IGNORECASE)
+"""Found in every condition with a sub-query, and in some without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class Access:
             and all(shown is None for _, shown in self.columns)
         )
 
-    def query(self, *, only: bool, also: Sequence[str] = (), veiled: bool = False) -> str:
+    def query(self, *, only: bool, also: Sequence[str] = (), veiled: bool = False, fenced: bool = True) -> str:
         """A sub-query, in parentheses, that gives exactly the readable part; with a filter, what is ``also`` of it.
 
         ``veiled``: what a filtered table's statistics could tell of hidden rows is kept back (statistics.py).
@@ -54,6 +59,9 @@ class Access:
         OFFSET 0 is a fence: the planner neither pulls the sub-query up nor pushes conditions into it, so no
         expression of the person's ever sees a row that the filter hides, not even to fail on it. Without a filter
         there is no row to hide and no fence; masks and left out columns hold by construction.
+
+        ``fenced`` False: nothing of the person's can run before the filter while that is a condition of the table's
+        scan (``leaks``). IS TRUE keeps a sub-query in it from becoming a join, which other joins could come before.
         """
         table = qualified(*self.relation.key)
         called = identifier(self.relation.name)
@@ -68,6 +76,8 @@ class Access:
         if self.condition is not None:
             terms = [f"({term})" for term in (self.condition, *also)] if also else [self.condition]
             where = f" WHERE {' AND '.join(terms)} OFFSET 0"
+            if not fenced:
+                where = f" WHERE ({self.condition})" + (" IS TRUE" if _QUERY.search(self.condition) else "")
         return f"(SELECT {items} FROM {'ONLY ' if only else ''}{table}{where})"
 
 

@@ -15,6 +15,7 @@ from itertools import chain
 from nlsql_gateway.policy.case import Case, Read
 from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.grouping import additions
+from nlsql_gateway.policy.leaks import unfenced
 from nlsql_gateway.policy.literals import string
 from nlsql_gateway.policy.pushdown import conditions
 from nlsql_gateway.policy.sensitive import Shown
@@ -109,7 +110,8 @@ class _Splicer:
         self.case = case
         self.origin = case.statement.origin
         self.tokens = case.statement.words
-        self.inside = conditions(case.survey, case.reads)
+        self.unfenced = unfenced(case)
+        self.inside = conditions(case.survey, [read for read in case.reads if read.use.location not in self.unfenced])
         self.veiled = could_tell(case.survey, case.catalog)
         self.at = {token.start - self.origin: index for index, token in enumerate(self.tokens)}
 
@@ -119,7 +121,9 @@ class _Splicer:
         use = read.use
         first = self.at[use.location - self.origin]
         last = self._names(first, bool(use.catalog) + bool(use.schema) + 1)
-        query = read.access.query(only=use.only, also=self.inside.get(use.location, ()), veiled=self.veiled)
+        fenced = use.location not in self.unfenced  # where it is not, no operator that could tell stands next to it
+        also = self.inside.get(use.location, ())
+        query = read.access.query(only=use.only, also=also, veiled=self.veiled and fenced, fenced=fenced)
         if self.case.statement.kind is Kind.COPY_TO and self.case.statement.inner is None:
             # COPY of a table leaves its children out (manual, "COPY"); a partitioned table has only children.
             query = read.access.query(only=read.access.relation.kind == "table")

@@ -70,12 +70,20 @@ FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang"""
 
+OPERATORS: Final = """
+SELECT DISTINCT o.oprname::text AS id
+FROM pg_catalog.pg_operator o
+LEFT JOIN pg_catalog.pg_type l ON l.oid = o.oprleft
+LEFT JOIN pg_catalog.pg_type r ON r.oid = o.oprright
+WHERE o.oprnamespace <> 'pg_catalog'::regnamespace
+    AND 'pg_catalog'::regnamespace IN (l.typnamespace, r.typnamespace)"""
+
 # SHA-256, since a server in FIPS mode refuses md5(). convert_to its own encoding: the bytes as they are.
 SIGNATURE: Final = "SELECT " + ",\n".join(
     f"""(SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
         pg_catalog.string_agg(q::text, E'\\n' ORDER BY q::text COLLATE "C"), pg_catalog.getdatabaseencoding())), 'hex')
     FROM ({query}) q)"""
-    for query in (SERVER, RELATIONS, COLUMNS, CONSTRAINTS, PARENTS, FUNCTIONS)
+    for query in (SERVER, RELATIONS, COLUMNS, CONSTRAINTS, PARENTS, FUNCTIONS, OPERATORS)
 )
 """Not ``ROWS``: what ANALYZE estimates is no change."""
 
@@ -116,7 +124,8 @@ async def read(connection: asyncpg.Connection, last: Picture | None, opens_with:
         constraints = await connection.fetch(CONSTRAINTS)
         parents = await connection.fetch(PARENTS)
         functions = await connection.fetch(FUNCTIONS)
-    catalog = build(tuple(server), relations, rows, columns, constraints, parents, functions)
+        operators = await connection.fetch(OPERATORS)
+    catalog = build(tuple(server), relations, rows, columns, constraints, parents, functions, operators)
     if last is not None and last.catalog.version == catalog.version:
         return Picture(last.catalog, signature)
     return Picture(catalog, signature)
@@ -130,6 +139,7 @@ def build(
     constraints: Rows,
     parents: Rows,
     functions: Rows,
+    operators: Rows = (),
 ) -> Catalog:
     """The Catalog of the queries' rows, its version computed."""
     database, server_version, search_path = server
@@ -187,6 +197,7 @@ def build(
         tuple(search_path),
         found,
         {name: tuple(sorted(overloads, key=_function_values)) for name, overloads in by_name.items()},
+        frozenset(row[0] for row in operators),
     )
     return replace(catalog, version=version(catalog))
 
@@ -209,6 +220,7 @@ def version(catalog: Catalog) -> str:
         )
     for name in sorted(catalog.functions):
         add([_function_values(function) for function in catalog.functions[name]])
+    add(sorted(catalog.own_operators or ()))
     return digest.hexdigest()
 
 

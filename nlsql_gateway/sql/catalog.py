@@ -81,6 +81,8 @@ class Catalog:
     relations: Mapping[tuple[str, str], Relation]
     functions: Mapping[str, tuple[Function, ...]] = field(default_factory=dict)
     "By bare name; all overloads in all schemas."
+    own_operators: frozenset[str] | None = None
+    "Symbols of operators outside pg_catalog that take one of its types: any could be meant. None: not known."
 
     def resolve(self, schema: str | None, name: str) -> Relation | None:
         """The relation that Postgres would find: by the schema given, else by the search path. None: no such one."""

@@ -1,0 +1,151 @@
+"""leaks.py: the fence of a row filter stays where something could see a hidden row, and only there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+import yaml
+
+from nlsql_gateway.embedded.postgres import EmbeddedPostgres
+from nlsql_gateway.policy import Allow, decide, load
+from nlsql_gateway.server.catalog_reading import read
+from nlsql_gateway.sql import Batch, Catalog, classify
+from tests.policy.company import FIXTURES
+
+CASES: list[dict[str, str]] = yaml.safe_load((FIXTURES / "leaks.yaml").read_text())
+DATABASE = "policy_leaks"
+FENCE = " OFFSET 0"
+TABLES = """
+CREATE TABLE places (place integer PRIMARY KEY, who text);
+INSERT INTO places VALUES (1, 'eva'), (2, 'tim');
+CREATE TABLE many (id integer PRIMARY KEY, n integer, wide bigint, note text, day date, place integer);
+INSERT INTO many SELECT i, i % 2, i, CASE i % 2 WHEN 0 THEN 'hidden' ELSE '1' END, '2024-06-01', 2 - i % 2
+    FROM generate_series(1, 200) i;
+CREATE TABLE other (id integer, n integer, note text);
+INSERT INTO other SELECT i, i, 'x' FROM generate_series(1, 5) i;
+CREATE VIEW halves AS SELECT id, 1 / n AS q, place FROM many;
+CREATE TABLE computed (id integer, n integer, place integer, q integer GENERATED ALWAYS AS (1 / n) VIRTUAL);
+ANALYZE;
+"""
+POLICY = """
+version: 1
+name: leaks
+users: {eva: {roles: [r]}, lea: {roles: [plain]}, mia: {roles: [masked]}}
+roles:
+  r:
+    read: [public.many, public.other, public.halves, public.computed]
+    rows:
+      - tables: [public.many, public.halves, public.computed]
+        using: place IN (SELECT p.place FROM public.places AS p WHERE p.who = person.name)
+  plain:
+    read: [public.many, public.other]
+    rows: [{tables: public.many, using: place = 1}]
+  masked:
+    read: [public.many]
+    rows: [{tables: public.many, using: place = 1}]
+    masks: [{columns: public.many.note, with: hash}]
+hash_key: sixteen characters
+"""
+
+
+class Leaks:
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self.server = server
+        self.policy = load(POLICY, "leaks.yaml")
+        self.catalog = asyncio.run(self._catalog())
+
+    def decided(self, sql: str, user: str = "eva") -> str:
+        batch = classify(sql)
+        assert isinstance(batch, Batch)
+        decision = decide(batch.statements[0], self.policy.principal(user), self.catalog, self.policy)
+        assert isinstance(decision, Allow), decision
+        return decision.sql
+
+    def fetch(self, sql: str) -> list[Any]:
+        async def run() -> list[Any]:
+            connection = await self._connect()
+            try:
+                return await connection.fetch(sql)  # type: ignore[no-any-return]
+            finally:
+                await connection.close()
+
+        return asyncio.run(run())
+
+    async def _catalog(self) -> Catalog:
+        connection = await self._connect()
+        try:
+            return (await read(connection, None)).catalog
+        finally:
+            await connection.close()
+
+    async def _connect(self) -> Any:
+        server = self.server
+        return await asyncpg.connect(
+            host=server.host, port=server.port, user=server.superuser, password=server.password, database=DATABASE
+        )
+
+
+@pytest.fixture(scope="module")
+def leaks(postgres: EmbeddedPostgres) -> Iterator[Leaks]:
+    postgres.execute(f"CREATE DATABASE {DATABASE}")
+    postgres.load([TABLES.encode()], DATABASE)
+    yield Leaks(postgres)
+    postgres.execute(f"DROP DATABASE {DATABASE}")
+
+
+@pytest.mark.parametrize("user", ["eva", "lea"])
+@pytest.mark.parametrize("case", [case for case in CASES if "fenced" in case], ids=lambda case: case["fenced"])
+def test_the_fence_stays_and_no_hidden_row_is_felt(leaks: Leaks, case: dict[str, str], user: str) -> None:
+    sql = leaks.decided(case["fenced"], user)
+    assert FENCE in sql
+    if "$1" not in sql:
+        leaks.fetch(sql)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "fenced" in case and "safe" not in case], ids=lambda case: case["fenced"]
+)
+def test_without_the_fence_a_hidden_row_would_be_felt(leaks: Leaks, case: dict[str, str]) -> None:
+    """So that the test above means something."""
+    with pytest.raises(asyncpg.DataError):
+        leaks.fetch(leaks.decided(case["fenced"]).replace(FENCE, " "))
+
+
+@pytest.mark.parametrize("user", ["eva", "lea"])
+@pytest.mark.parametrize("case", [case for case in CASES if "open" in case], ids=lambda case: case["open"])
+def test_there_is_no_fence_and_no_hidden_row_is_felt(leaks: Leaks, case: dict[str, str], user: str) -> None:
+    sql = leaks.decided(case["open"], user)
+    assert FENCE not in sql
+    if "$1" not in sql:
+        leaks.fetch(sql)
+
+
+@pytest.mark.parametrize(
+    ("user", "sql"),
+    [
+        ("eva", "SELECT q FROM halves WHERE id = 1"),
+        ("eva", "SELECT id FROM computed WHERE q = 1"),
+        ("mia", "SELECT id FROM many WHERE note = 'x'"),
+    ],
+)
+def test_what_computes_its_columns_keeps_the_fence(leaks: Leaks, user: str, sql: str) -> None:
+    """A view, a virtual column and a mask are expressions that would run beside the filter."""
+    assert FENCE in leaks.decided(sql, user)
+
+
+def test_an_operator_of_ones_own_could_be_meant(leaks: Leaks) -> None:
+    sql = "SELECT id FROM many WHERE id = 1"
+    assert FENCE not in leaks.decided(sql)
+    leaks.server.execute(
+        "CREATE FUNCTION loud(varchar, varchar) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+        "CREATE OPERATOR = (FUNCTION = loud, LEFTARG = varchar, RIGHTARG = varchar)",
+        DATABASE,
+    )
+    try:
+        assert FENCE in Leaks(leaks.server).decided(sql)
+    finally:
+        leaks.server.execute("DROP OPERATOR = (varchar, varchar); DROP FUNCTION loud", DATABASE)
