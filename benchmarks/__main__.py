@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from benchmarks import chart, columns, connections, decisions, memory, pgbench, report, streams
+from benchmarks import chart, columns, connections, decisions, filters, memory, pgbench, report, streams
 from benchmarks.columns import BenchmarkError, Column
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.policy import load
@@ -37,6 +37,9 @@ class Plan:
     scale: int = 10
     "A million accounts: the million rows of the streams."
     idle_clients: int = 100
+    tpch_scale: float = 0.1
+    "Of the tables that row filters are measured with: 0.1 has 600,000 line items."
+    tpch_rounds: int = 5
 
 
 DEFAULT = Plan()
@@ -77,7 +80,7 @@ def main(seconds: int, rounds: int, wanted: tuple[str, ...], output: Path, *, qu
     """Compare the gateway with PgBouncer and with PostgreSQL alone; print ratios and write them as JSON."""
     # SIGTERM like Ctrl-C: the context managers stop what they started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    plan = Plan(1, 1, wanted) if quick else Plan(rounds, seconds, wanted)
+    plan = Plan(1, 1, wanted, tpch_rounds=1) if quick else Plan(rounds, seconds, wanted)
     progress = Progress()
     try:
         found = run(plan, progress)
@@ -106,6 +109,8 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
                 results.idle_kb = memory.idle_kb(column, plan.idle_clients)
                 policy = load(columns.POLICY.read_text(), str(columns.POLICY))
                 results.decide_us = decisions.decide_us(decisions.catalog(server.port), policy)
+                results.row_filters = _measure_filters(server, folder, plan, progress)
+                results.decide_us |= decisions.tpc_us(server)
         for number in range(plan.rounds):
             rates = connections.per_second(folder / str(number), server, plan.names, plan.seconds, _threads())
             for name, rate in rates.items():
@@ -117,6 +122,14 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
             _measure_streams(order, plan, results, progress)
         host = report.describe_host(*_versions(server, [column.name for column in compared]))
     return results.as_json(host, report.today())
+
+
+def _measure_filters(server: EmbeddedPostgres, folder: Path, plan: Plan, progress: Progress) -> dict[str, Any]:
+    progress(f"TPC-H at scale {plan.tpch_scale:g}")
+    filters.load(server, folder / "tpch", plan.tpch_scale)
+    queries = filters.measure(server, plan.tpch_rounds)
+    progress(f"row filters: {filters.ratio(queries):.2f} of the time with row security")
+    return filters.as_json(queries)
 
 
 def _checked_names(value: str) -> tuple[str, ...]:

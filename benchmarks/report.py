@@ -42,6 +42,8 @@ class Results:
     idle_kb: float | None = None
     "The gateway's, for each client."
     decide_us: dict[str, float] = field(default_factory=dict)
+    row_filters: dict[str, Any] = field(default_factory=dict)
+    "As ``filters.as_json`` gives it."
 
     def as_json(self, host: str, now: datetime) -> dict[str, Any]:
         """The contract's shape; medians, with three significant digits more than the noise deserves at most."""
@@ -65,6 +67,8 @@ class Results:
             found["idle_kb_per_client"] = round(self.idle_kb, 1)
         if self.decide_us:
             found["decide_us"] = {name: round(value, 1) for name, value in self.decide_us.items()}
+        if self.row_filters:
+            found["row_filters"] = self.row_filters
         return found
 
 
@@ -120,6 +124,12 @@ def table(found: Mapping[str, Any]) -> str:
         lines.append(f"idle memory: {found['idle_kb_per_client']} kB a client")
     for name, value in found.get("decide_us", {}).items():
         lines.append(f"decide {name}: {value} us")
+    if "row_filters" in found:
+        filtered = found["row_filters"]
+        lines.append(
+            f"row filters, TPC-H: {filtered['rewritten_ms']:,} ms, with row security {filtered['native_ms']:,} ms:"
+            f" {filtered['ratio']:.2f}"
+        )
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ NAMES = tuple(name for name in columns.NAMES if name in ("direct", "gateway", "w
 
 def test_measures_every_figure_of_every_column() -> None:
     plan = Plan(rounds=1, seconds=1, names=NAMES, modes=("prepared",), clients=(2,), scale=1, idle_clients=50)
+    plan = replace(plan, tpch_scale=0.01, tpch_rounds=1)
     found = run(plan, Progress())
     assert set(found["pgbench"]["prepared"]["2"]) == set(NAMES)
     assert all(rate > 0 for rate in found["pgbench"]["prepared"]["2"].values())
@@ -32,6 +34,8 @@ def test_measures_every_figure_of_every_column() -> None:
     assert found["growth_kb"]["gateway"] < 32 * 1024
     assert found["idle_kb_per_client"] > 0
     assert all(value > 0 for value in found["decide_us"].values())
+    assert {"hit", "tpch_p50", "tpcds_p50"} <= set(found["decide_us"])
+    assert len(found["row_filters"]["by_query"]) == 22
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
