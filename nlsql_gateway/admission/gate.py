@@ -103,6 +103,7 @@ class Admission:
                 outcome.rows,
                 outcome.bytes,
                 outcome.duration * 1000,
+                outcome.limit,
             )
         )
 
@@ -283,6 +284,7 @@ class Admission:
                 judgement.notices,
                 judgement.versions,
                 sql != text,
+                judgement.limits,
             )
         return Refused(
             record_id, judgement.sqlstate, judgement.message, judgement.detail, judgement.hint, judgement.position

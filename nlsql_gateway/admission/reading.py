@@ -89,6 +89,7 @@ def judge_batch(text: str, batch: Batch, principal: Principal, policy: Policy, c
         relations=tuple(sorted(relations)),
         functions=tuple(sorted(functions)),
         versions=versions,
+        limits=policy.limits_of(principal),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 from nlsql_gateway.ask import Answer
 from nlsql_gateway.audit import Origin, Ruling
 from nlsql_gateway.policy import Applied, Principal
+from nlsql_gateway.policy.limits import NONE, Limits
 from nlsql_gateway.sql import Catalog, Statement
 
 
@@ -87,6 +88,7 @@ class Judgement:
     notices: tuple[Notice, ...] = ()
     versions: tuple[str, str] = ("", "")
     "(policy, catalog) that decided."
+    limits: Limits = NONE
     ruling: Ruling = field(init=False, repr=False, compare=False)
     "The same for the audit log."
 
@@ -128,6 +130,8 @@ class Admitted(NamedTuple):
     "(policy, catalog) that decided."
     rewritten: bool = False
     "The text sent is not the client's own: positions in upstream errors mean nothing to the client."
+    limits: Limits = NONE
+    "What its run may return."
 
 
 class Refused(NamedTuple):
@@ -149,3 +153,5 @@ class Outcome(NamedTuple):
     "Of row data relayed to the client."
     duration: float = 0.0
     "Seconds, from forwarding to the last reply."
+    limit: str = ""
+    "The limit that ended it: rows or bytes."

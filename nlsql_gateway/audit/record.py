@@ -129,6 +129,8 @@ class OutcomeRecord(NamedTuple):
     "Of row data relayed to the client."
     duration_ms: float
     "From forwarding to the last reply."
+    limit: str
+    "The policy's limit that ended it, rows or bytes; empty when none did."
 
 
 class RepairedRecord(NamedTuple):
@@ -179,7 +181,7 @@ def seal(record: Record | RepairedRecord, seq: int, prev: str) -> tuple[bytes, s
                 f'"duration_ms":{_number(record.duration_ms)}'
             )
             after = (
-                f',"id":{_quote(record.id)},"kind":"outcome","prev":"{prev}","rows":{record.rows},"seq":{seq},'
+                f',"id":{_quote(record.id)},"kind":"outcome","limit":"{record.limit}","prev":"{prev}","rows":{record.rows},"seq":{seq},'
                 f'"sqlstate":{_quote(record.sqlstate)},"time":"{_time(record.time)}"}}'
             )
         case ExecutionRecord():

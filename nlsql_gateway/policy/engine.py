@@ -38,6 +38,7 @@ def decide(statement: Statement, principal: Principal, catalog: Catalog, policy:
     """Whether ``principal`` may run ``statement`` on the database of ``catalog``, and in what form. Never raises."""
     if policy.pass_through:
         return Allow(statement.text)
+    policy = policy.timed(principal)
     found = survey(statement.node)
     case = Case(statement, principal, catalog, policy, found, sql=statement.text)
     for step in PASSES:

@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from nlsql_gateway.errors import ConfigError
 from nlsql_gateway.policy import fragment, masks, open_catalogs, setting_rules
 from nlsql_gateway.policy.kinds import ALLOWED
+from nlsql_gateway.policy.limits import Limits
 from nlsql_gateway.policy.literals import literal
 from nlsql_gateway.policy.masks import HASH_KEY
 from nlsql_gateway.policy.model import ColumnMask, Grant, Pattern, Policy, Principal, Role, RowFilter
-from nlsql_gateway.policy.schema import Mask, PolicyFile, Read, RoleFile, Rows, User
+from nlsql_gateway.policy.schema import Limited, Mask, PolicyFile, Read, RoleFile, Rows, User
 from nlsql_gateway.policy.setting_rules import SettingRule
 from nlsql_gateway.policy.values import Attribute
 from nlsql_gateway.sql import Kind
@@ -113,6 +114,7 @@ def _policy(file: PolicyFile, version: str, faults: _Faults) -> Policy:
         open_catalogs=open_catalogs.OPEN | set(_catalogs(file.catalogs.open, "open", faults)),
         closed_catalogs=open_catalogs.CLOSED | set(_catalogs(file.catalogs.close, "close", faults)),
         kinds=_kinds(file.statements.deny, faults),
+        limits=_limits(file.limits, ("limits",), faults),
     )
 
 
@@ -131,6 +133,7 @@ def _role(name: str, role: RoleFile, keyed: bool, faults: _Faults) -> Role:
             for index, written in enumerate(role.masks)
             for mask in _masks(written, keyed, (*path, "masks", index), faults)
         ),
+        limits=_limits(role.limits, (*path, "limits"), faults),
     )
 
 
@@ -182,6 +185,13 @@ def _masks(mask: Mask, keyed: bool, path: _Path, faults: _Faults) -> Iterator[Co
                     faults.add((*path, "with"), str(error))
             case "null" | "hash" | "year":
                 yield ColumnMask(pattern, column, kind)
+
+
+def _limits(limited: Limited, path: _Path, faults: _Faults) -> Limits:
+    time = None if limited.timeout is None else setting_rules.milliseconds(limited.timeout)
+    if limited.timeout is not None and not time:
+        faults.add((*path, "timeout"), "write a time of at least 1ms, such as 500ms, 30s or 5min")
+    return Limits(limited.rows, limited.bytes, None if not time else int(time), limited.cost)
 
 
 def _user(name: str, user: User, roles: Mapping[str, Role], faults: _Faults) -> Principal:

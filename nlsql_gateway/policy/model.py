@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
 from nlsql_gateway.policy.fragment import Fragment
-from nlsql_gateway.policy.setting_rules import SettingRule
+from nlsql_gateway.policy.limits import NONE, Limits, together
+from nlsql_gateway.policy.setting_rules import SettingRule, milliseconds
 from nlsql_gateway.policy.values import Attribute
 from nlsql_gateway.sql import Kind, Relation
 
@@ -112,6 +113,7 @@ class Role:
     grants: tuple[Grant, ...] = ()
     filters: tuple[RowFilter, ...] = ()
     masks: tuple[ColumnMask, ...] = ()
+    limits: Limits = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,8 @@ class Policy:
     "These win over the open ones."
     kinds: frozenset[Kind]
     "Statement kinds that may run."
+    limits: Limits = NONE
+    "The most for everybody."
     pooled: bool = False
     "Behind a pooler in transaction mode: ``upstream.pooler`` says so, not the file."
 
@@ -149,3 +153,15 @@ class Policy:
         """The person behind a login name. Not listed: the default roles, or none."""
         listed = self.users.get(user)
         return listed if listed is not None else Principal(user, self.default or frozenset(), {"name": user})
+
+    def limits_of(self, principal: Principal) -> Limits:
+        """What holds for ``principal``: see docs/policy.md, "Limits"."""
+        return together(self.limits, (self.roles[name].limits for name in principal.roles if name in self.roles))
+
+    def timed(self, principal: Principal) -> Policy:
+        """This policy with the person's limit of time as the pin of statement_timeout."""
+        most = self.limits_of(principal).timeout
+        if most is None:
+            return self
+        pinned = milliseconds(self.pins.get("statement_timeout", "0")) or most
+        return replace(self, pins={**self.pins, "statement_timeout": f"{min(most, int(pinned))}ms"})

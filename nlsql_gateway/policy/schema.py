@@ -118,12 +118,24 @@ class Mask(_Part):
     with_: Annotated[MaskWith, BeforeValidator(_as_mask)] = Field(alias="with")
 
 
+class Limited(_Part):
+    rows: StrictInt | None = Field(default=None, gt=0)
+    "That one statement may return."
+    bytes: StrictInt | None = Field(default=None, gt=0)
+    "Of row data that one statement may return."
+    timeout: SettingText | None = None
+    "The most that statement_timeout may be: 30s."
+    cost: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    "The planner's total cost of one statement, as EXPLAIN says it."
+
+
 class RoleFile(_Part):
     read: Annotated[list[Annotated[Read, BeforeValidator(_as_grant)]], BeforeValidator(_as_list)] = Field(
         default_factory=list
     )
     rows: list[Rows] = Field(default_factory=list)
     masks: list[Mask] = Field(default_factory=list)
+    limits: Limited = Limited()
 
 
 class Functions(_Part):
@@ -165,6 +177,8 @@ class PolicyFile(_Part):
     catalogs: Catalogs = Catalogs()
     settings: Settings = Settings()
     statements: Statements = Statements()
+    limits: Limited = Limited()
+    "The most for everybody; a role may have less."
 
     @model_validator(mode="before")
     @classmethod

@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from nlsql_gateway.admission import Client, Outcome
+from nlsql_gateway.admission import Admitted, Client, Outcome
+from nlsql_gateway.policy.limits import NONE
+from nlsql_gateway.server.effects import cursor
 from nlsql_gateway.server.gate import Gate
+from nlsql_gateway.server.names import Names
 from nlsql_gateway.wire.replies import Account
 
 
@@ -18,9 +21,21 @@ class Accounts:
         self._gate = gate
         self._client = client
         self._recorded = recorded
+        self.limited: Callable[[], None] = _nothing
+        "Called before something is sent whose rows must be counted."
 
     def open(self, record_id: str) -> Account:
         return Account(record_id, time.monotonic())
+
+    def run(self, record_id: str, admitted: Admitted, names: Names) -> Account:
+        """Opens one for what returns rows, with the limits on them."""
+        account = Account(record_id, time.monotonic())
+        limits = admitted.limits
+        if limits is not NONE and limits.counts:
+            account.most_rows, account.most_bytes = limits.rows, limits.bytes
+            account.cursor = cursor(names, admitted)
+            self.limited()
+        return account
 
     def close(self, account: Account, sqlstate: str = "00000") -> None:
         """A failure that was noted before wins over ``sqlstate``."""
@@ -28,6 +43,10 @@ class Accounts:
             return
         account.is_closed = True
         state = sqlstate if account.sqlstate == "00000" else account.sqlstate
-        outcome = Outcome(state, account.rows, account.bytes, time.monotonic() - account.started)
+        outcome = Outcome(state, account.rows, account.bytes, time.monotonic() - account.started, account.limit)
         self._gate.close(account.record_id, self._client, outcome)
         self._recorded()
+
+
+def _nothing() -> None:
+    pass

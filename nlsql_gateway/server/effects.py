@@ -17,6 +17,7 @@ from typing import Final
 from nlsql_gateway.admission import Admitted
 from nlsql_gateway.server.names import Names, Portal
 from nlsql_gateway.sql import Kind, Statement
+from nlsql_gateway.wire.replies import Fetched
 
 NAMING: Final = frozenset({Kind.PREPARE, Kind.DEALLOCATE, Kind.DISCARD, Kind.DECLARE, Kind.CLOSE})
 USING: Final = frozenset({Kind.EXECUTE, Kind.FETCH})
@@ -136,3 +137,12 @@ def uses(names: Names, admitted: Admitted) -> list[tuple[Statement, Admitted]]:
                     break
                 statement = prepared.statements[0]  # Parse may have prepared an EXECUTE
     return found
+
+
+def cursor(names: Names, admitted: Admitted) -> Fetched | None:
+    """What was fetched so far of the cursor that a lone FETCH takes its rows from."""
+    if len(admitted.statements) != 1:
+        return None
+    statement = behind(names, admitted.statements[0])
+    portal = names.portals.get(statement.name) if statement.kind is Kind.FETCH else None
+    return portal.fetched if portal is not None else None

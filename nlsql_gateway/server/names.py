@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from nlsql_gateway.admission import Admitted
 from nlsql_gateway.sql import Kind, Statement
-from nlsql_gateway.wire.replies import Account
+from nlsql_gateway.wire.replies import Account, Fetched
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ def cut(name: str) -> str:
 
 
 class Portal:
-    __slots__ = ("account", "is_held", "parameters", "prepared")
+    __slots__ = ("account", "fetched", "is_held", "parameters", "prepared")
 
     def __init__(self, prepared: Admitted, parameters: tuple[str | None, ...]) -> None:
         self.prepared = prepared
@@ -30,6 +30,7 @@ class Portal:
         self.account: Account | None = None
         "Of its last Execute; open between two Executes of a portal with a row limit."
         self.is_held = False
+        self.fetched = Fetched()
         "A cursor WITH HOLD: it outlives its transaction."
 
 

@@ -37,6 +37,7 @@ class Opening:
         Raises AuthenticationError, UpstreamError, ProtocolError; ``Refused`` with what the upstream says to the client.
         """
         policy = self._policy()
+        policy = policy.timed(policy.principal(login.user))
         settings = startup_settings(login.parameters, policy)
         if settings.refused:
             names = ", ".join(sorted(settings.refused))

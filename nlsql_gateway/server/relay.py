@@ -51,6 +51,12 @@ class Relay:
         self._rows = self._octets = 0
         return taken
 
+    def hand_over(self, write: Callable[[bytes], None]) -> tuple[int, bytes]:
+        """Write there from now on. What is still to come of a message that passes, and what was kept: feed it again."""
+        self._write = write
+        kept, self._kept = self._kept, b""
+        return self._passing, kept
+
     def inject(self, message: bytes) -> None:
         """Send a message of our own to the client, behind the upstream's one that is passing."""
         if self._passing or self._walking:

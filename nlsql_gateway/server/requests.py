@@ -266,7 +266,7 @@ class Requests:
     def _run_query(self, whole: bytes, text: str, admitted: Admitted) -> None:
         expected = Expected(
             Step.QUERY,
-            self._accounts.open(admitted.record_id),
+            self._accounts.run(admitted.record_id, admitted, self._conversation.names),
             is_recorded=True,
             rewritten=admitted.rewritten,
             notice=notices(admitted),
@@ -377,7 +377,7 @@ class Requests:
         is_new = account is None or account.is_closed
         if account is None or account.is_closed:
             record_id = self._gate.executing(portal.prepared, self._extended, portal.parameters)
-            account = portal.account = self._accounts.open(record_id)
+            account = portal.account = self._accounts.run(record_id, portal.prepared, self._conversation.names)
         expected = Expected(
             Step.EXECUTE,
             account,

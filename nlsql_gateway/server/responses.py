@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Literal
 
-from nlsql_gateway.errors import ProtocolError
+from nlsql_gateway.errors import LimitError, ProtocolError
 from nlsql_gateway.server.accounts import Accounts
 from nlsql_gateway.server.conversation import Conversation
+from nlsql_gateway.server.meter import UNLIMITED, Meter
 from nlsql_gateway.server.relay import Relay
 from nlsql_gateway.wire.framing import HEADER
-from nlsql_gateway.wire.messages import Fault, parse_fault
-from nlsql_gateway.wire.replies import Account, Expected, Step
+from nlsql_gateway.wire.messages import Fault, fault, parse_fault
+from nlsql_gateway.wire.replies import Account, Expected, Fetched, Step
 from nlsql_gateway.wire.states import Event, Phase, after
 from nlsql_gateway.wire.upstream import parse_parameter_status
 
@@ -30,6 +31,11 @@ def unpinned(parameters: Mapping[str, str]) -> set[str]:
     return {name for name, value in parameters.items() if PINNED.get(name, value) != value}
 
 
+_HINT: Final = "the policy limits what one statement may return: add a condition, LIMIT, or aggregate"
+
+_NOTHING: Final = Fetched()
+
+
 class Responses:
     """``feed`` what the upstream sent. Raises ProtocolError, LimitError, AuditError: then the connection must end."""
 
@@ -40,8 +46,12 @@ class Responses:
         write: Callable[[bytes], None],
         ready: Callable[[], None],
         passes: Callable[[], bool],
+        stop: Callable[[], None],
     ) -> None:
-        """``write`` sends to the client; ``ready`` is called after each ReadyForQuery; ``passes``: see ``Gate``."""
+        """``write`` sends to the client; ``ready`` is called after each ReadyForQuery; ``passes``: see ``Gate``.
+
+        ``stop`` has the upstream cancel what it runs.
+        """
         self._conversation = conversation
         self._accounts = accounts
         self._ready = ready
@@ -49,6 +59,11 @@ class Responses:
         self._relay = Relay(write, self._inspect)
         self.feed = self._relay.feed
         self.inject = self._relay.inject
+        self._write = write
+        self._stop = stop
+        self._excess: bytes | None = None
+        "The error for a client that reached a limit, until it was sent; then empty up to ReadyForQuery."
+        accounts.limited = self._count_rows
         self.said_farewell = False
         "The upstream has told the client itself why it ends the connection."
 
@@ -67,6 +82,8 @@ class Responses:
             raise ProtocolError("the upstream began a replication stream, which is not supported")
         else:
             self._answered(kind, message)
+            if self._excess is not None:
+                return self._over(kind)
         return None
 
     def _reported(self, name: str, value: str) -> None:
@@ -99,9 +116,9 @@ class Responses:
                     self._accounts.close(account)
             self._ready()
 
-    def _failed(self, fault: Fault) -> bytes | None:
+    def _failed(self, error: Fault) -> bytes | None:
         conversation = self._conversation
-        self.said_farewell = self.said_farewell or fault.is_fatal
+        self.said_farewell = self.said_farewell or error.is_fatal
         head = conversation.replies.head
         if head is None:
             return None  # FATAL, such as 57P01: the connection ends
@@ -112,15 +129,19 @@ class Responses:
             conversation.phase = after(conversation.phase, Event.COPY_FAILS)
         if head.account is not None:
             self._count(head.account)
-            head.account.sqlstate = fault.sqlstate
+            if not head.account.limit:
+                head.account.sqlstate = error.sqlstate
         for entry in dropped:
             if entry.change is not None:
                 entry.change.answered(False)
             if entry.effects is not None:
                 entry.effects.over()
             if entry.account is not None:
-                self._accounts.close(entry.account, fault.sqlstate)
-        return _instead(head, fault)
+                self._accounts.close(entry.account, error.sqlstate)
+        if self._excess is not None and not error.is_fatal:
+            excess, self._excess = self._excess, b"" if head.step is Step.QUERY else None
+            return excess
+        return _instead(head, error)
 
     def end(self) -> None:
         """The connection is over: close what was running; nobody knows how it ended. Raises AuditError."""
@@ -135,6 +156,58 @@ class Responses:
         rows, octets = self._relay.take()
         account.rows += rows
         account.bytes += octets
+        if account.cursor is not None:
+            account.cursor.rows += rows
+            account.cursor.bytes += octets
+
+    # Limits
+
+    def _count_rows(self) -> None:
+        """From now on; a connection without limits has no Meter."""
+        if self.feed == self._relay.feed:
+            standing = self._relay.hand_over(lambda data: meter.write(data))
+            meter = Meter(self._relay.feed, self._write, self._allowance, self._exceeded, standing)
+            self.feed = meter.feed
+
+    def _allowance(self) -> tuple[int, int]:
+        head = self._conversation.replies.head
+        account = head.account if head is not None else None
+        if head is None or account is None:
+            return UNLIMITED, UNLIMITED
+        # A portal goes on with its account, a cursor with its count; a Query's next statement begins anew.
+        before = account.cursor or (account if head.step is Step.EXECUTE else _NOTHING)
+        return (
+            UNLIMITED if account.most_rows is None else account.most_rows - before.rows,
+            UNLIMITED if account.most_bytes is None else account.most_bytes - before.bytes,
+        )
+
+    def _exceeded(self, limit: Literal["rows", "bytes"]) -> None:
+        """Raises LimitError, which ends the session, where a cancel could hit something else."""
+        replies = self._conversation.replies
+        assert replies.head is not None
+        account = replies.head.account
+        assert account is not None
+        account.sqlstate, account.limit = LimitError.default_sqlstate, limit
+        most = account.most_rows if limit == "rows" else account.most_bytes
+        what = f"the statement returns more than {most} {'rows' if limit == 'rows' else 'bytes of rows'}"
+        if not replies.is_alone:
+            raise LimitError(what, hint=_HINT)
+        self._excess = fault("ERROR", LimitError.default_sqlstate, what, hint=_HINT).encode()
+        self._stop()
+
+    def _over(self, kind: int) -> bytes | None:
+        """In the place of a reply behind the rows that were left out; CommandComplete: the upstream was faster."""
+        if kind == ord("Z"):
+            self._excess = None
+        if kind != ord("C"):
+            return None
+        replies = self._conversation.replies
+        if not len(replies):
+            self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)
+        elif replies.head is not None and replies.head.step not in (Step.SYNC, Step.QUERY):
+            raise LimitError("a statement returned too many rows", hint=_HINT)
+        excess, self._excess = self._excess, b""
+        return excess
 
     def _notify(self) -> None:
         notice = self._conversation.due_notice()

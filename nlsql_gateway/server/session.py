@@ -64,7 +64,9 @@ class Session:
         self._in_turn = False
         "This turn's end will call."
         accounts = Accounts(gate, client, self._closing)
-        self._responses = Responses(self._conversation, accounts, downstream.write, self._ready, gate.passes)
+        self._responses = Responses(
+            self._conversation, accounts, downstream.write, self._ready, gate.passes, self._stop
+        )
         self._requests = Requests(
             self._conversation,
             accounts,
@@ -124,6 +126,14 @@ class Session:
         if self._over.is_set() or self._tasks is None:
             return
         self._cancel_question()
+        await self._cancel_running()
+
+    def _stop(self) -> None:
+        """What runs went over a limit."""
+        assert self._tasks is not None
+        self._tasks.create_task(self._cancel_running())
+
+    async def _cancel_running(self) -> None:
         while self._cancelling is not None:  # another request: then this one is for what was kept back meanwhile
             await self._cancelling.wait()
         if self._over.is_set() or not len(self._conversation.replies):

@@ -60,10 +60,31 @@ class Effects(Protocol):
         """Called once, when no further reply will come."""
 
 
+class Fetched:
+    """What was returned of one cursor so far."""
+
+    __slots__ = ("bytes", "rows")
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.bytes = 0
+
+
 class Account:
     """What the audit log is told of one run."""
 
-    __slots__ = ("bytes", "is_closed", "record_id", "rows", "sqlstate", "started")
+    __slots__ = (
+        "bytes",
+        "cursor",
+        "is_closed",
+        "limit",
+        "most_bytes",
+        "most_rows",
+        "record_id",
+        "rows",
+        "sqlstate",
+        "started",
+    )
 
     def __init__(self, record_id: str, started: float) -> None:
         """``started``: seconds of a monotonic clock."""
@@ -73,6 +94,13 @@ class Account:
         self.bytes = 0
         self.sqlstate = "00000"
         self.is_closed = False
+        self.most_rows: int | None = None
+        self.most_bytes: int | None = None
+        "What the run may return; None: anything."
+        self.limit = ""
+        "The one of them that it went over."
+        self.cursor: Fetched | None = None
+        "What it takes its rows from, when that is a cursor."
 
 
 class Expected:
@@ -148,6 +176,11 @@ class Replies:
             if kind in WITHIN.get(step, b""):
                 return None
         raise ProtocolError(f"the upstream sent {chr(kind)!r} out of step")
+
+    @property
+    def is_alone(self) -> bool:
+        """Nothing was sent behind the head but the Sync of its batch."""
+        return len(self._queue) == 1 or (len(self._queue) == 2 and self._queue[1].step is Step.SYNC)
 
     def fail(self) -> list[Expected]:
         """An ErrorResponse came. The entries that the upstream does not carry out, taken, the failed one first.

@@ -46,7 +46,7 @@ EXECUTION: Final = ExecutionRecord(
     id="e1", time=TIME, decision="d1", connection="c1", user="ada", parameters=("5", None)
 )
 OUTCOME: Final = OutcomeRecord(
-    id="e1", time=TIME, connection="c1", sqlstate="00000", rows=3, bytes=120, duration_ms=1.25
+    id="e1", time=TIME, connection="c1", sqlstate="00000", rows=3, bytes=120, duration_ms=1.25, limit=""
 )
 
 

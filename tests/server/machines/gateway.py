@@ -114,7 +114,7 @@ class Gateway:
         self.has_left = False
         self.question: Coroutine[Any, Any, Verdict] | None = None
         accounts = Accounts(gate, ADA, lambda: None)
-        self.responses = Responses(self.conversation, accounts, self._write, lambda: None, gate.passes)
+        self.responses = Responses(self.conversation, accounts, self._write, lambda: None, gate.passes, lambda: None)
         self.requests = Requests(
             self.conversation,
             accounts,
