@@ -82,6 +82,11 @@ class Wire(Raw):
         self.send(parse("", text), bind("", ""), describe("P", ""), execute(""), SYNC)
         return self._answer()
 
+    def raw(self, *messages: bytes) -> Answer:
+        """Messages that end in ReadyForQuery."""
+        self.send(*messages)
+        return self._answer()
+
     def _answer(self) -> Answer:
         self.seen.clear()
         replies = self.until("Z")
