@@ -1,8 +1,9 @@
 """What one person may read of one relation. docs/policy.md has the resolution order that is carried out here, numbered.
 
 Roles are permissive, like Postgres's permissive row policies: a cell is shown when *some* role of the person gives both
-its row and its column, as clearly as the best of those roles gives it. Within one role everything restricts: its row
-filters are combined with AND. What hides rows or columns of a table also holds for its partitions and children.
+its row and its column, as clearly as the best of those roles gives it. Within one role the restrictive row filters are
+combined with AND, the permissive ones with OR; those of the file's top restrict every role. A ``deny`` holds against
+all grants. What hides rows or columns of a table also holds for its partitions and children.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 from nlsql_gateway.policy import masks
 from nlsql_gateway.policy.decision import Applied
 from nlsql_gateway.policy.fragment import Fragment
-from nlsql_gateway.policy.model import ColumnMask, Grant, Policy, Principal, Role
+from nlsql_gateway.policy.model import ColumnMask, Denial, Grant, Policy, Principal, Role, RowFilter
 from nlsql_gateway.policy.statistics import concerned
 from nlsql_gateway.sql import Catalog, Column, Relation
 from nlsql_gateway.sql.quoting import identifier, qualified
@@ -95,10 +96,15 @@ class _Offer:
 
 def access(relation: Relation, principal: Principal, catalog: Catalog, policy: Policy) -> Access | None:
     """None: no rule gives this person anything of the relation."""
+    denied = denials(relation, principal, catalog, policy)
+    if any(rule.columns is None for rule in denied):
+        return None
+    closed = frozenset[str]().union(*(rule.columns for rule in denied if rule.columns is not None))
     offers = [
         offer
         for role in policy.roles.values()
-        if role.name in principal.roles and (offer := _offer(role, relation, principal, catalog)) is not None
+        if role.name in principal.roles
+        and (offer := _offer(role, relation, principal, catalog, policy.filters, closed)) is not None
     ]
     if not offers:
         return None
@@ -114,26 +120,58 @@ def access(relation: Relation, principal: Principal, catalog: Catalog, policy: P
     return Access(relation, columns, condition, applied, limited=all(offer.limited for offer in offers))
 
 
-def _offer(role: Role, relation: Relation, principal: Principal, catalog: Catalog) -> _Offer | None:
+def denials(relation: Relation, principal: Principal, catalog: Catalog, policy: Policy) -> list[Denial]:
+    """The ``deny`` rules that hold for this person on the relation: those of the file's top, then of his roles.
+
+    They hold for what they name, for its partitions and children, and for what it is a part of: reading the parent
+    would show the denied child's rows.
+    """
+    held = [*policy.denials]
+    for role in policy.roles.values():
+        if role.name in principal.roles:
+            held.extend(role.denials)
+    if not held:
+        return []
+    family = [relation, *ancestors(relation, catalog), *_descendants(relation, catalog)]
+    return [rule for rule in held if any(pattern.matches(member) for pattern in rule.tables for member in family)]
+
+
+def _offer(
+    role: Role,
+    relation: Relation,
+    principal: Principal,
+    catalog: Catalog,
+    for_all: tuple[RowFilter, ...],
+    closed: frozenset[str],
+) -> _Offer | None:
     grants = _closest(role, relation)
     if not grants:
         return None
     readable = _readable(grants, relation)
-    limited = any(grant.columns is not None or grant.hidden for grant in grants)
+    limited = bool(closed) or any(grant.columns is not None or grant.hidden for grant in grants)
     family = [relation, *ancestors(relation, catalog)]
     for parent in family[1:]:
         of_parent = _closest(role, parent)
         if of_parent:
             readable -= {column.name for column in parent.columns} - _readable(of_parent, parent)
-    conditions: list[str] = []
-    for rule in role.filters:
-        if any(pattern.matches(member) for pattern in rule.tables for member in family):
-            if not fits(rule.using, relation, catalog):
-                return None
-            condition = rule.using.render(relation.name, principal.attributes)
-            if condition is None:
-                return None
-            conditions.append(f"({condition})")
+    readable -= closed
+    rules = [
+        rule
+        for rule in (*for_all, *role.filters)
+        if any(pattern.matches(member) for pattern in rule.tables for member in family)
+    ]
+    terms = [
+        (rule, rule.using.render(relation.name, principal.attributes) if fits(rule.using, relation, catalog) else None)
+        for rule in rules
+    ]
+    if any(term is None and not rule.permissive for rule, term in terms):
+        return None
+    conditions = [f"({term})" for rule, term in terms if not rule.permissive]
+    if any(rule.permissive for rule in rules):
+        one_of = [f"({term})" for rule, term in terms if rule.permissive and term is not None]
+        if not one_of:
+            return None
+        conditions.append(one_of[0] if len(one_of) == 1 else f"({' OR '.join(one_of)})")
     masked = {
         mask.column: mask for mask in reversed(role.masks) if any(mask.table.matches(member) for member in family)
     }
@@ -177,6 +215,15 @@ def ancestors(relation: Relation, catalog: Catalog) -> Iterator[Relation]:
             seen.add(key)
             waiting.extend(parent.parents)
             yield parent
+
+
+def _descendants(relation: Relation, catalog: Catalog) -> list[Relation]:
+    """The partitions and children of this one, all the way down."""
+    return [
+        other
+        for other in catalog.relations.values()
+        if other.parents and any(parent.key == relation.key for parent in ancestors(other, catalog))
+    ]
 
 
 def fits(using: Fragment, relation: Relation, catalog: Catalog) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,10 @@ from nlsql_gateway.policy.kinds import ALLOWED
 from nlsql_gateway.policy.limits import Limits
 from nlsql_gateway.policy.literals import literal
 from nlsql_gateway.policy.masks import HASH_KEY
-from nlsql_gateway.policy.model import ColumnMask, Grant, Pattern, Policy, Principal, Role, RowFilter
-from nlsql_gateway.policy.schema import Limited, Mask, PolicyFile, Read, RoleFile, Rows, User
+from nlsql_gateway.policy.model import ColumnMask, Denial, Grant, Pattern, Policy, Principal, Role, RowFilter
+from nlsql_gateway.policy.schema import Denied, Limited, Mask, PolicyFile, Read, RoleFile, Rows, RowsForAll, User
 from nlsql_gateway.policy.setting_rules import SettingRule
+from nlsql_gateway.policy.spelling import nearest
 from nlsql_gateway.policy.values import Attribute
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.quoting import identifier
@@ -35,7 +36,10 @@ def load(text: str, source: str) -> Policy:
         parsed = PolicyFile.model_validate(data)
     except ValidationError as error:
         for fault in error.errors():
-            message = "not a known key" if fault["type"] == "extra_forbidden" else fault["msg"]
+            message = fault["msg"]
+            if fault["type"] == "extra_forbidden":
+                meant = nearest(fault["loc"])
+                message = f"not a known key; did you mean {meant}?" if meant else "not a known key"
             faults.add(fault["loc"], message.removeprefix("Value error, "))
         faults.stop()
         raise AssertionError("a validation error has at least one fault") from error
@@ -115,6 +119,8 @@ def _policy(file: PolicyFile, version: str, faults: _Faults) -> Policy:
         closed_catalogs=open_catalogs.CLOSED | set(_catalogs(file.catalogs.close, "close", faults)),
         kinds=_kinds(file.statements.deny, faults),
         limits=_limits(file.limits, ("limits",), faults),
+        filters=_filters(file.rows, ("rows",), faults),
+        denials=_denials(file.deny, ("deny",), faults),
     )
 
 
@@ -123,17 +129,14 @@ def _role(name: str, role: RoleFile, keyed: bool, faults: _Faults) -> Role:
     return Role(
         name,
         grants=tuple(_grant(read, (*path, "read", index), faults) for index, read in enumerate(role.read)),
-        filters=tuple(
-            found
-            for index, rows in enumerate(role.rows)
-            if (found := _filter(rows, (*path, "rows", index), faults)) is not None
-        ),
+        filters=_filters(role.rows, (*path, "rows"), faults),
         masks=tuple(
             mask
             for index, written in enumerate(role.masks)
             for mask in _masks(written, keyed, (*path, "masks", index), faults)
         ),
         limits=_limits(role.limits, (*path, "limits"), faults),
+        denials=_denials(role.deny, (*path, "deny"), faults),
     )
 
 
@@ -147,11 +150,29 @@ def _grant(read: Read, path: _Path, faults: _Faults) -> Grant:
     )
 
 
-def _filter(rows: Rows, path: _Path, faults: _Faults) -> RowFilter | None:
+def _denials(written: Sequence[Denied], path: _Path, faults: _Faults) -> tuple[Denial, ...]:
+    found = []
+    for index, denied in enumerate(written):
+        patterns = tuple(_patterns(denied.tables, (*path, index, "tables"), faults))
+        for pattern in patterns:
+            if pattern.text.partition(".")[0] in open_catalogs.SYSTEM_SCHEMAS:
+                faults.add((*path, index, "tables"), "write system relations under catalogs: close")
+        columns = frozenset(denied.columns) if denied.columns is not None else None
+        found.append(Denial(patterns, columns, denied.because))
+    return tuple(found)
+
+
+def _filters(written: Sequence[RowsForAll], path: _Path, faults: _Faults) -> tuple[RowFilter, ...]:
+    found = (_filter(rows, (*path, index), faults) for index, rows in enumerate(written))
+    return tuple(rule for rule in found if rule is not None)
+
+
+def _filter(rows: RowsForAll, path: _Path, faults: _Faults) -> RowFilter | None:
     patterns = tuple(_patterns(rows.tables, (*path, "tables"), faults))
     named = frozenset(pattern.text.partition(".")[2] for pattern in patterns if pattern.rank == 0)
     try:
-        return RowFilter(patterns, fragment.parse(rows.using, named))
+        permissive = isinstance(rows, Rows) and rows.as_ == "permissive"
+        return RowFilter(patterns, fragment.parse(rows.using, named), permissive)
     except ValueError as error:
         faults.add((*path, "using"), str(error))
         return None

@@ -81,6 +81,19 @@ class RowFilter:
 
     tables: tuple[Pattern, ...]
     using: Fragment
+    permissive: bool = False
+    "Of the permissive ones of a role one must be true, as with CREATE POLICY … AS PERMISSIVE; of the others, all."
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Tables or columns that are not to be read, whatever any role grants. A pattern covers relations of all kinds."""
+
+    tables: tuple[Pattern, ...]
+    columns: frozenset[str] | None = None
+    "None: the tables themselves."
+    because: str = ""
+    "Told to the person refused."
 
 
 MaskKind = Literal["null", "constant", "partial", "hash", "year", "round", "bucket"]
@@ -114,6 +127,8 @@ class Role:
     filters: tuple[RowFilter, ...] = ()
     masks: tuple[ColumnMask, ...] = ()
     limits: Limits = NONE
+    denials: tuple[Denial, ...] = ()
+    "They hold for whoever has the role, also against what other roles grant."
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +161,10 @@ class Policy:
     "Statement kinds that may run."
     limits: Limits = NONE
     "The most for everybody."
+    filters: tuple[RowFilter, ...] = ()
+    "Of the top of the file: they restrict every role."
+    denials: tuple[Denial, ...] = ()
+    "Of the top of the file: they hold for everybody."
     pooled: bool = False
     "Behind a pooler in transaction mode: ``upstream.pooler`` says so, not the file."
 

@@ -65,10 +65,26 @@ class Read(_Part):
     "A pattern covers views and materialised views too."
 
 
-class Rows(_Part):
+class Denied(_Part):
+    tables: Texts
+    columns: Annotated[Texts, Field(min_length=1)] | None = None
+    "Only these; the whole tables when left out."
+    because: str = ""
+    "Words for the person refused."
+
+
+class RowsForAll(_Part):
     tables: Texts
     using: str
     "A condition in SQL on the table's columns; person.… is the person's attribute."
+
+
+class Rows(RowsForAll):
+    as_: Literal["permissive", "restrictive"] = Field("restrictive", alias="as")
+    "Of the permissive ones of a role one must be true; of the restrictive ones, all."
+
+
+Denials = Annotated[list[Annotated[Denied, BeforeValidator(_as_grant)]], BeforeValidator(_as_list)]
 
 
 class Nothing(_Part):
@@ -133,6 +149,8 @@ class RoleFile(_Part):
     read: Annotated[list[Annotated[Read, BeforeValidator(_as_grant)]], BeforeValidator(_as_list)] = Field(
         default_factory=list
     )
+    deny: Denials = Field(default_factory=list)
+    "Not to be read, whatever other roles give."
     rows: list[Rows] = Field(default_factory=list)
     masks: list[Mask] = Field(default_factory=list)
     limits: Limited = Limited()
@@ -170,6 +188,10 @@ class PolicyFile(_Part):
     "Roles of users who are not listed; left out, they may read nothing."
     users: dict[str, User] = Field(default_factory=dict)
     roles: dict[str, RoleFile] = Field(default_factory=dict)
+    deny: Denials = Field(default_factory=list)
+    "Not to be read by anybody."
+    rows: list[RowsForAll] = Field(default_factory=list)
+    "They restrict every role."
     search_path: Texts | None = None
     hash_key: str | None = Field(None, min_length=16)
     "The secret of the hash mask."

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nlsql_gateway.policy import masks
 from nlsql_gateway.policy.access import fits
-from nlsql_gateway.policy.model import Policy, Role
+from nlsql_gateway.policy.model import Denial, Policy, Role, RowFilter
 from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
 from nlsql_gateway.sql import Catalog, Relation
 
@@ -14,10 +14,19 @@ from nlsql_gateway.sql import Catalog, Relation
 def unmatched(policy: Policy, catalog: Catalog) -> tuple[str, ...]:
     """One line for each rule that matches nothing, or whose condition or mask does not fit what it matches."""
     relations = [relation for key, relation in catalog.relations.items() if key[0] not in SYSTEM_SCHEMAS]
-    return tuple(
-        f"role {role.name}: {fault}"
-        for role in policy.roles.values()
-        for fault in (*_grants(role, relations), *_filters(role, relations, catalog), *_masks(role, relations))
+    return (
+        *_filters(policy.filters, relations, catalog),
+        *_denials(policy.denials, relations),
+        *(
+            f"role {role.name}: {fault}"
+            for role in policy.roles.values()
+            for fault in (
+                *_grants(role, relations),
+                *_denials(role.denials, relations),
+                *_filters(role.filters, relations, catalog),
+                *_masks(role, relations),
+            )
+        ),
     )
 
 
@@ -32,8 +41,19 @@ def _grants(role: Role, relations: list[Relation]) -> Iterator[str]:
                     yield f"read: {pattern.text}: there is no column {name}"
 
 
-def _filters(role: Role, relations: list[Relation], catalog: Catalog) -> Iterator[str]:
-    for rule in role.filters:
+def _denials(rules: tuple[Denial, ...], relations: list[Relation]) -> Iterator[str]:
+    for rule in rules:
+        for pattern in rule.tables:
+            found = [relation for relation in relations if pattern.matches(relation)]
+            if not found:
+                yield f"deny: {pattern.text}: there is no such table"
+            for name in sorted(rule.columns or ()):
+                if found and all(relation.column(name) is None for relation in found):
+                    yield f"deny: {pattern.text}: there is no column {name}"
+
+
+def _filters(rules: tuple[RowFilter, ...], relations: list[Relation], catalog: Catalog) -> Iterator[str]:
+    for rule in rules:
         for pattern in rule.tables:
             found = [relation for relation in relations if pattern.matches(relation)]
             if not found:

@@ -24,7 +24,7 @@ def faults(text: str) -> list[str]:
         ("", ["p.yaml:1: (file): the file is empty"]),
         ("a: [", ["p.yaml:1: (file): expected the node content, but found '<stream end>'"]),
         ("name: x\n", ["p.yaml:1: (file): Field required"]),
-        (HEAD + "nmae: x\n", ["p.yaml:3: nmae: not a known key"]),
+        (HEAD + "nmae: x\n", ["p.yaml:3: nmae: not a known key; did you mean name?"]),
         (HEAD + "name: y\n", ["p.yaml:3: name: this key is there twice"]),
         (HEAD + "roles:\n  a:\n    read:\n      - public\n",
          ["p.yaml:6: roles.a.read.0: write schema.table; * stands for any characters: public.*"]),
@@ -48,6 +48,24 @@ def faults(text: str) -> list[str]:
          ["p.yaml:6: roles.a.masks.0.columns: write schema.table.column; * may stand in schema and table"]),
         (HEAD + "roles:\n  a:\n    masks:\n      - {columns: public.t.c, with: blur}\n",
          ["p.yaml:6: roles.a.masks.0.with: not a known key"]),
+        (HEAD + "deny: [public]\n",
+         ["p.yaml:3: deny.0: write schema.table; * stands for any characters: public.*"]),
+        (HEAD + "deny:\n  - pg_catalog.pg_class\n",
+         ["p.yaml:4: deny.0: write system relations under catalogs: close"]),
+        (HEAD + "deny:\n  - {tables: public.t, columns: []}\n",
+         ["p.yaml:4: deny.0.columns: Value should have at least 1 item after validation, not 0"]),
+        (HEAD + "deny:\n  - {tables: public.t, becuase: x}\n",
+         ["p.yaml:4: deny.0.becuase: not a known key; did you mean because?"]),
+        (HEAD + "rows:\n  - {tables: public.t, using: a = 1, as: permissive}\n",
+         ["p.yaml:4: rows.0.as: not a known key"]),
+        (HEAD + "roles:\n  a:\n    rows:\n      - {tables: public.t, using: a = 1, as: allow}\n",
+         ["p.yaml:6: roles.a.rows.0.as: Input should be 'permissive' or 'restrictive'"]),
+        (HEAD + "roles:\n  a: {raed: public.t}\n", ["p.yaml:4: roles.a.raed: not a known key; did you mean read?"]),
+        (HEAD + "roles: {a: {masks: [{columns: public.t.c, with: {partail: {}}}]}}\n",
+         ["p.yaml:3: roles.a.masks.0.with.partail: not a known key; did you mean partial?"]),
+        ("version: 1\nname: !!python/object/apply:os.getcwd []\n",
+         [("p.yaml:2: (file): could not determine a constructor for the tag"
+           " 'tag:yaml.org,2002:python/object/apply:os.getcwd'")]),
         (HEAD + "hash_key: short\n", ["p.yaml:3: hash_key: String should have at least 16 characters"]),
         (HEAD + "users:\n  x: {roles: [], attributes: {a: \"b\\0c\"}}\n",
          ["p.yaml:4: users.x.attributes.a: a value cannot contain a NUL character"]),
@@ -106,8 +124,11 @@ def test_rules_that_match_nothing_are_told() -> None:
         HEAD
         + """
 hash_key: sixteen characters
+rows: [{tables: public.none, using: a = 1}]
+deny: [{tables: public.staff, columns: salary}]
 roles:
   r:
+    deny: public.nothing
     read: [public.order, {tables: public.staff, hide: salary}, "public.*"]
     rows:
       - {tables: public.customer, using: a = 1}
@@ -119,8 +140,11 @@ roles:
         "a",
     )
     assert unmatched(of, catalog()) == (
+        "rows: public.none: there is no such table",
+        "deny: public.staff: there is no column salary",
         "role r: read: public.order: there is no such table",
         "role r: read: public.staff: there is no column salary",
+        "role r: deny: public.nothing: there is no such table",
         "role r: rows: public.customer: there is no such table",
         "role r: rows: public.orders: it lacks what the condition reads, so it is closed",
         "role r: masks: public.customers.mail: there is no such column",
