@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
+from nlsql_gateway.admission.cost import within
 from nlsql_gateway.admission.elsewhere import LARGE, Answer, Elsewhere
 from nlsql_gateway.admission.reading import failed, judge_batch, judged, versions_of
 from nlsql_gateway.admission.remembered import Context, Remembered
@@ -53,6 +54,8 @@ class Admission:
             return self._record(text, client, known[0], known[1])
         if self.elsewhere is not None and len(text) > LARGE:
             return None
+        if self.policy().limits_of(client.principal).cost is not None:
+            return None  # the server is asked
         judgement = self._judge_now(text, client)
         return None if judgement is None else self._record(text, client, judgement, judgement.sql)
 
@@ -116,11 +119,20 @@ class Admission:
 
     async def judge(self, text: str, client: Client) -> Judgement:
         """The judgement on ``text``, questions answered and the catalog read where needed; records nothing."""
-        database = self.database(client.database)
         context = self._context(client)
         known = self._remembered.get(context, text) if context is not None else None
         if known is not None:
             return known[0] if known[0].sql == known[1] else replace(known[0], sql=known[1])
+        judgement = await self._judge(text, client)
+        if judgement.verdict == "allow" and judgement.limits.cost is not None:
+            judgement = await within(judgement, self.database(client.database))
+            if judgement.verdict == "allow" and judgement.question is None:
+                self._remembered.put_exact((*judgement.versions, client.principal.name), text, judgement)
+        return judgement
+
+    async def _judge(self, text: str, client: Client) -> Judgement:
+        """``judge`` for what is not remembered; but for its cost."""
+        database = self.database(client.database)
         final = not self._may_refresh(client.database)
         if self.elsewhere is not None and len(text) > LARGE:
             judgement = await self._judge_elsewhere(text, client, self.elsewhere, final=final)
@@ -152,7 +164,7 @@ class Admission:
         judgement = judged(text, client.principal, policy, catalog)
         if judgement is not None and judgement.reason == Reason.UNKNOWN_NAME.value:
             return judgement if final else None
-        if judgement is not None:
+        if judgement is not None and judgement.limits.cost is None:  # else the literals count: see ``judge``
             context = (*versions_of(policy, catalog), client.principal.name)
             self._remembered.put(
                 context,
@@ -176,7 +188,7 @@ class Admission:
         judgement, sample = await self._read_elsewhere(text, client, elsewhere, policy, catalog, with_sample=wanted)
         if judgement is not None and judgement.reason == Reason.UNKNOWN_NAME.value:
             return judgement if final else None
-        if judgement is not None:
+        if judgement is not None and judgement.limits.cost is None:
             self._remembered.put(context, text, judgement, lambda _: sample, blind=policy.pass_through)
         return judgement
 

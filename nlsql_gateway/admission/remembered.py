@@ -118,6 +118,11 @@ class Remembered:
             first = next(iter(self._shapes))
             self._shapes_size -= _length(first, self._shapes.pop(first))
 
+    def put_exact(self, context: Context, text: str, judgement: Judgement) -> None:
+        """Remember a judgement on this very text only."""
+        if len(text) <= LONGEST:
+            self._put_exact((*context, text), judgement)
+
     def wants_sample(self, context: Context, text: str) -> bool:
         """Whether ``put`` will ask for the judgement on another text."""
         if len(text) > template.LONGEST:

@@ -24,6 +24,9 @@ class Database(Protocol):
     async def explain(self, sql: str) -> None:
         """Plan ``sql`` without running it, read only. Raises UpstreamError with PostgreSQL's message and SQLSTATE."""
 
+    async def cost(self, sql: str) -> float:
+        """The planner's total cost of one query, parameters unknown. Raises as ``explain``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Client:

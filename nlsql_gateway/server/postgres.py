@@ -7,9 +7,11 @@ when first needed, and read only.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -191,6 +193,35 @@ class UpstreamDatabase:
             finally:
                 if not connection.is_closed():
                     await transaction.rollback()
+
+    async def cost(self, sql: str) -> float:
+        """The planner's total cost of the one query ``sql``: of its generic plan when it has parameters.
+
+        Raises UpstreamError, as ``explain``.
+        """
+        async with self._connection() as connection:
+            transaction = connection.transaction(readonly=True)
+            await transaction.start()
+            name = f"nlsql_gateway_{uuid.uuid4().hex}"
+            named = False
+            try:
+                if self._login.opens_with:
+                    await connection.execute(self._login.opens_with)
+                parameters = (await connection.prepare(sql, name="")).get_parameters()
+                if parameters:  # EXPLAIN (GENERIC_PLAN) is newer than the oldest server that we know (manual, PREPARE)
+                    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+                    named = True
+                    await connection.execute(f"PREPARE {name} AS {sql}")
+                    sql = f"EXECUTE {name} ({', '.join(['NULL'] * len(parameters))})"
+                prepared = await connection.prepare(f"EXPLAIN (FORMAT JSON) {sql}", name="")
+                plan = json.loads(await prepared.fetchval())
+                return float(plan[0]["Plan"]["Total Cost"])
+            finally:
+                if not connection.is_closed():
+                    await transaction.rollback()
+                    if named:
+                        with suppress(asyncpg.PostgresError):  # PREPARE itself may have failed
+                            await connection.execute(f"DEALLOCATE {name}")
 
     async def aclose(self) -> None:
         if self._background is not None:

@@ -29,6 +29,9 @@ class Company:
     async def refresh(self) -> Catalog:
         return catalog()
 
+    async def cost(self, sql: str) -> float:
+        raise AssertionError("no policy here has a limit of cost")
+
     async def explain(self, sql: str) -> None:
         raise AssertionError(sql)
 
