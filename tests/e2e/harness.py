@@ -63,7 +63,9 @@ class RunningGateway:
     def workers(self) -> list[int]:
         """The worker processes."""
         pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        programs = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
+        return [child for child, program in programs.items() if b"nlsql_gateway.worker" in program]
 
     def conninfo(self, user: str = "ada", **more: object) -> str:
         parts = {
