@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from nlsql_gateway.policy.values import Attribute, Scalar
+from nlsql_gateway.policy.values import Attribute, Scalar, Typed
 
 
 def literal(value: Attribute) -> str:
-    """``value`` as a typed SQL expression: text, bigint, boolean, or an array of one of them.
+    """``value`` as a typed SQL expression: text, bigint, boolean, or an array of one of them; or of its declared type.
 
     Raises ValueError for what cannot be written: NUL, lone surrogates, an integer beyond bigint, a mixed tuple.
     """
+    if isinstance(value, Typed):
+        if isinstance(value.text, str):
+            return f"{string(value.text)}::{value.type}"
+        return f"ARRAY[{', '.join(string(item) for item in value.text)}]::{value.type}"
     if isinstance(value, tuple):
         types = {_type(item) for item in value} or {"text"}
         if len(types) > 1:

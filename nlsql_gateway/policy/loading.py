@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from nlsql_gateway.errors import ConfigError
-from nlsql_gateway.policy import fragment, masks, open_catalogs, setting_rules
+from nlsql_gateway.policy import attribute_types, fragment, masks, open_catalogs, setting_rules
 from nlsql_gateway.policy.kinds import ALLOWED
 from nlsql_gateway.policy.limits import Limits
 from nlsql_gateway.policy.literals import literal
@@ -102,12 +102,15 @@ def _policy(file: PolicyFile, version: str, faults: _Faults) -> Policy:
     roles = {name: _role(name, role, file.hash_key is not None, faults) for name, role in file.roles.items()}
     for name in file.default or ():
         _known_role(name, roles, ("default",), faults)
+    for name, of in file.attributes.items():
+        if not attribute_types.known(of):
+            faults.add(("attributes", name), f"write one of {', '.join(attribute_types.TYPES)}, or an array: text[]")
     settings, pins = _settings(file, faults)
     return Policy(
         name=file.name,
         version=version,
         pass_through=file.pass_through,
-        users={name: _user(name, user, roles, faults) for name, user in file.users.items()},
+        users={name: _user(name, user, roles, file.attributes, faults) for name, user in file.users.items()},
         default=frozenset(file.default) if file.default is not None else None,
         roles=roles,
         pins={} if file.pass_through else pins,
@@ -215,13 +218,16 @@ def _limits(limited: Limited, path: _Path, faults: _Faults) -> Limits:
     return Limits(limited.rows, limited.bytes, None if not time else int(time), limited.cost)
 
 
-def _user(name: str, user: User, roles: Mapping[str, Role], faults: _Faults) -> Principal:
+def _user(name: str, user: User, roles: Mapping[str, Role], types: Mapping[str, str], faults: _Faults) -> Principal:
     for role in user.roles:
         _known_role(role, roles, ("users", name, "roles"), faults)
     attributes: dict[str, Attribute] = {"name": name}
     for key, value in user.attributes.items():
         attribute: Attribute = tuple(value) if isinstance(value, list) else value
+        declared = types.get(key)
         try:
+            if declared is not None and attribute_types.known(declared):
+                attribute = attribute_types.typed(attribute, declared)
             literal(attribute)
         except ValueError as error:
             faults.add(("users", name, "attributes", key), str(error))

@@ -186,6 +186,8 @@ class PolicyFile(_Part):
     "Everything is allowed and recorded; nothing else in this file may be set."
     default: Texts | None = None
     "Roles of users who are not listed; left out, they may read nothing."
+    attributes: dict[str, str] = Field(default_factory=dict)
+    "Attribute -> its PostgreSQL type."
     users: dict[str, User] = Field(default_factory=dict)
     roles: dict[str, RoleFile] = Field(default_factory=dict)
     deny: Denials = Field(default_factory=list)

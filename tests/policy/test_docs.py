@@ -64,7 +64,19 @@ def test_settings() -> None:
 
 def test_keys() -> None:
     assert [row[0].strip("`") for row in table("## Keys")] == [
-        *("version", "name", "pass_through", "users", "default", "roles", "deny", "rows", "search_path", "hash_key"),
+        *(
+            "version",
+            "name",
+            "pass_through",
+            "users",
+            "attributes",
+            "default",
+            "roles",
+            "deny",
+            "rows",
+            "search_path",
+            "hash_key",
+        ),
         *("functions", "catalogs", "settings", "statements", "limits"),
     ]
     assert {row[0].strip("`") for row in table("## Keys")} == set(PolicyFile.model_fields)
