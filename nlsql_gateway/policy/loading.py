@@ -25,6 +25,7 @@ from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.quoting import identifier
 
 _Path = tuple[str | int, ...]
+_YAML = "tag:yaml.org,2002:"
 
 
 def load(text: str, source: str) -> Policy:
@@ -75,10 +76,15 @@ def _data(text: str, faults: _Faults) -> Any:
             faults.add((), "the file is empty")
             return None
         _note_lines(node, (), faults)
+        if faults.found:
+            return None
         return loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         faults.add((), getattr(error, "problem", None) or "not YAML", mark.line + 1 if mark is not None else None)
+        return None
+    except RecursionError:
+        faults.add((), "too deep, or an anchor within itself")
         return None
     finally:
         loader.dispose()
@@ -88,6 +94,9 @@ def _note_lines(node: yaml.Node, path: _Path, faults: _Faults) -> None:
     faults.lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                faults.add(path, "a key must be a single word", key.start_mark.line + 1)
+                continue
             inner = (*path, key.value)
             if inner in faults.lines:
                 faults.add(inner, "this key is there twice", key.start_mark.line + 1)
@@ -96,6 +105,11 @@ def _note_lines(node: yaml.Node, path: _Path, faults: _Faults) -> None:
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             _note_lines(value, (*path, index), faults)
+    elif isinstance(node, yaml.ScalarNode) and node.tag.removeprefix(_YAML) in ("timestamp", "int", "float"):
+        try:
+            yaml.constructor.SafeConstructor().construct_object(node)
+        except ValueError as error:  # a date such as 2024-02-30
+            faults.add(path, str(error), node.start_mark.line + 1)
 
 
 def _policy(file: PolicyFile, version: str, faults: _Faults) -> Policy:

@@ -66,6 +66,12 @@ def faults(text: str) -> list[str]:
         ("version: 1\nname: !!python/object/apply:os.getcwd []\n",
          [("p.yaml:2: (file): could not determine a constructor for the tag"
            " 'tag:yaml.org,2002:python/object/apply:os.getcwd'")]),
+        (HEAD + "users:\n  x: {roles: [], attributes: {a: 2024-02-30}}\n",
+         ["p.yaml:4: users.x.attributes.a: day is out of range for month"]),
+        (HEAD + "users: &a {x: *a}\n", ["p.yaml:1: (file): too deep, or an anchor within itself"]),
+        (HEAD + "users: {[a]: b}\n", ["p.yaml:3: users: a key must be a single word"]),
+        (HEAD + "default: &r []\nusers: {x: {roles: *r, role: a}}\n",
+         ["p.yaml:4: users.x.role: not a known key; did you mean roles?"]),
         (HEAD + "hash_key: short\n", ["p.yaml:3: hash_key: String should have at least 16 characters"]),
         (HEAD + "users:\n  x: {roles: [], attributes: {a: \"b\\0c\"}}\n",
          ["p.yaml:4: users.x.attributes.a: a value cannot contain a NUL character"]),
