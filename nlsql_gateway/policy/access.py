@@ -16,13 +16,24 @@ from typing import Final
 from nlsql_gateway.policy import masks
 from nlsql_gateway.policy.decision import Applied
 from nlsql_gateway.policy.fragment import Fragment
-from nlsql_gateway.policy.model import ColumnMask, Denial, Grant, Policy, Principal, Role, RowFilter
+from nlsql_gateway.policy.model import ROW, AggregateOnly, ColumnMask, Denial, Grant, Policy, Principal, Role, RowFilter
 from nlsql_gateway.policy.statistics import concerned
 from nlsql_gateway.sql import Catalog, Column, Relation
 from nlsql_gateway.sql.quoting import identifier, qualified
 
 _QUERY: Final = re.compile(r"\b(select|table|values)\b", re.IGNORECASE)
 """Found in every condition with a sub-query, and in some without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """A column that may be read in aggregates only."""
+
+    column: Column
+    shown: str | None
+    "What stands for it in the aggregate; None: the column itself."
+    groups_of: int
+    functions: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,8 @@ class Access:
     applied: tuple[Applied, ...] = ()
     limited: bool = False
     "A rule speaks of single columns: one that is added before the catalog is read again must not slip through."
+    aggregates: tuple[Grouped, ...] = ()
+    "Not among ``columns``."
 
     @property
     def names(self) -> frozenset[str]:
@@ -52,9 +65,18 @@ class Access:
             and all(shown is None for _, shown in self.columns)
         )
 
-    def query(self, *, only: bool, also: Sequence[str] = (), veiled: bool = False, fenced: bool = True) -> str:
+    def query(
+        self,
+        *,
+        only: bool,
+        also: Sequence[str] = (),
+        veiled: bool = False,
+        fenced: bool = True,
+        grouped: bool = False,
+    ) -> str:
         """A sub-query, in parentheses, that gives exactly the readable part; with a filter, what is ``also`` of it.
 
+        ``grouped``: with the columns for aggregates only, and with ROW for each row.
         ``veiled``: what a filtered table's statistics could tell of hidden rows is kept back (statistics.py).
 
         OFFSET 0 is a fence: the planner neither pulls the sub-query up nor pushes conditions into it, so no
@@ -67,12 +89,17 @@ class Access:
         table = qualified(*self.relation.key)
         called = identifier(self.relation.name)
         veiled = veiled and self.condition is not None
+        columns = self.columns
+        if grouped:
+            columns += tuple((one.column, one.shown) for one in self.aggregates)
         items = ", ".join(
             f"{called}.{identifier(column.name)}"
             if shown is None and not (veiled and concerned(column))
             else f"{shown or _veiled(self.relation, column)} AS {identifier(column.name)}"
-            for column, shown in self.columns
+            for column, shown in columns
         )
+        if grouped:
+            items = f"{items}, ROW({called}.tableoid, {called}.ctid) AS {ROW}"
         where = ""
         if self.condition is not None:
             terms = [f"({term})" for term in (self.condition, *also)] if also else [self.condition]
@@ -90,6 +117,7 @@ class _Offer:
     shown: Mapping[str, str | None]
     "Column -> the expression that stands for it; None: the column itself."
     masks: Mapping[str, ColumnMask]
+    grouped: Mapping[str, AggregateOnly]
     limited: bool
     role: str
 
@@ -108,16 +136,38 @@ def access(relation: Relation, principal: Principal, catalog: Catalog, policy: P
     ]
     if not offers:
         return None
-    columns = tuple(
+    given = tuple(
         (column, _combined(_own(relation, column), column, offers))
         for column in relation.columns
         if any(column.name in offer.shown for offer in offers)
     )
-    if not columns and relation.columns:
+    if not given and relation.columns:
         return None
+    grouped = {column.name: rules for column, _ in given if (rules := _grouped(column.name, offers))}
+    columns = tuple((column, shown) for column, shown in given if column.name not in grouped)
+    aggregates = tuple(
+        Grouped(
+            column,
+            shown,
+            max(rule.groups_of for rule in grouped[column.name]),
+            frozenset.intersection(*(rule.functions for rule in grouped[column.name])),
+        )
+        for column, shown in given
+        if column.name in grouped
+    )
     condition = _any([offer.condition for offer in offers])
-    applied = tuple(_applied(relation, columns, condition, offers))
-    return Access(relation, columns, condition, applied, limited=all(offer.limited for offer in offers))
+    applied = tuple(_applied(relation, columns, condition, offers, aggregates))
+    limited = all(offer.limited for offer in offers)
+    return Access(relation, columns, condition, applied, limited, aggregates)
+
+
+def _grouped(name: str, offers: Sequence[_Offer]) -> list[AggregateOnly]:
+    """The rules that make the column one for aggregates only; empty when a role gives it clearly in all rows."""
+    if any(
+        offer.condition is None and offer.shown.get(name, "") is None and name not in offer.grouped for offer in offers
+    ):
+        return []
+    return [offer.grouped[name] for offer in offers if name in offer.grouped and name in offer.shown]
 
 
 def denials(relation: Relation, principal: Principal, catalog: Catalog, policy: Policy) -> list[Denial]:
@@ -175,6 +225,11 @@ def _offer(
     masked = {
         mask.column: mask for mask in reversed(role.masks) if any(mask.table.matches(member) for member in family)
     }
+    grouped = {
+        rule.column: rule
+        for rule in reversed(role.aggregate_only)
+        if any(rule.table.matches(member) for member in family)
+    }
     return _Offer(
         condition=" AND ".join(conditions) or None,
         shown={
@@ -185,7 +240,8 @@ def _offer(
             if column.name in readable
         },
         masks=masked,
-        limited=limited or bool(masked),
+        grouped=grouped,
+        limited=limited or bool(masked) or bool(grouped),
         role=role.name,
     )
 
@@ -271,12 +327,18 @@ def _combined(itself: str, column: Column, offers: list[_Offer]) -> str | None:
 
 
 def _applied(
-    relation: Relation, columns: tuple[tuple[Column, str | None], ...], condition: str | None, offers: list[_Offer]
+    relation: Relation,
+    columns: tuple[tuple[Column, str | None], ...],
+    condition: str | None,
+    offers: list[_Offer],
+    aggregates: tuple[Grouped, ...],
 ) -> Iterator[Applied]:
     table = f"{relation.schema}.{relation.name}"
     if condition is not None:
         yield Applied("row_filter", table, "role " + ", ".join(offer.role for offer in offers))
-    if len(columns) < len(relation.columns):
+    for one in aggregates:
+        yield Applied("aggregate_only", f"{table}.{one.column.name}", f"groups of {one.groups_of}")
+    if len(columns) + len(aggregates) < len(relation.columns):
         yield Applied("columns", table, f"{len(columns)} of {len(relation.columns)}")
     for column, shown in columns:
         if shown is not None:

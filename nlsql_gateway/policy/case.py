@@ -10,6 +10,7 @@ from nlsql_gateway.policy.access import Access
 from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.model import Policy, Principal
 from nlsql_gateway.sql import Catalog, Statement
+from nlsql_gateway.sql.grammar import Node
 from nlsql_gateway.sql.survey import RelationUse, Survey
 
 
@@ -23,10 +24,21 @@ class Read:
     access: Access | None
     "None: an open system relation, read as it is."
     system: bool = False
+    grouped: bool = False
+    "Its columns for aggregates only are named, in a block of the case."
 
     @property
     def restricted(self) -> bool:
         return self.access is not None and not self.access.whole
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A query block with aggregates of columns that may be read in aggregates only."""
+
+    select: Node
+    checks: tuple[tuple[Read, str], ...]
+    "For each of its tables that has them: what a group must meet, as SQL."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,7 @@ class Case:
     policy: Policy
     survey: Survey
     reads: tuple[Read, ...] = ()
+    blocks: tuple[Block, ...] = ()
     sql: str = ""
     "What is to be sent: the statement's text until a pass changes it."
     applied: tuple[Applied, ...] = ()

@@ -267,7 +267,9 @@ class _Names:
     def _judge(self, read: Read, column: exp.Column) -> Deny | None:
         assert read.access is not None
         name = column.name
-        if name in read.access.names or (name in _SYSTEM_COLUMNS and not read.restricted):
+        if name in read.access.names or any(name == rule.column.name for rule in read.access.aggregates):
+            return None  # columns for aggregates only: aggregates.py has refused all else
+        if name in _SYSTEM_COLUMNS and not read.restricted:
             return None
         written = ".".join(part.name for part in column.parts)
         location = self.locations.get(written)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nlsql_gateway.policy.aggregates import check_aggregates
 from nlsql_gateway.policy.case import Case, Pass
 from nlsql_gateway.policy.columns import check_columns
 from nlsql_gateway.policy.constructs import allow_constructs
@@ -26,6 +27,7 @@ PASSES: tuple[Pass, ...] = (
     allow_settings,  # what it sets and shows
     allow_functions,  # what it calls
     authorise,  # what it reads
+    check_aggregates,
     check_columns,  # which columns, and do both parsers see the same
     refuse_telling_plans,
     rewrite,  # only now is the text changed

@@ -27,7 +27,7 @@ def refuse_telling_plans(case: Case) -> Case | Deny:
         if read.system:
             continue
         assert read.access is not None
-        telling = any(applied.rule in ("row_filter", "mask") for applied in read.access.applied)
+        telling = any(applied.rule in ("row_filter", "mask", "aggregate_only") for applied in read.access.applied)
         if telling or analyze:
             return case.deny(
                 Reason.CONSTRUCT,

@@ -16,7 +16,17 @@ from nlsql_gateway.policy.kinds import ALLOWED
 from nlsql_gateway.policy.limits import Limits
 from nlsql_gateway.policy.literals import literal
 from nlsql_gateway.policy.masks import HASH_KEY
-from nlsql_gateway.policy.model import ColumnMask, Denial, Grant, Pattern, Policy, Principal, Role, RowFilter
+from nlsql_gateway.policy.model import (
+    AggregateOnly,
+    ColumnMask,
+    Denial,
+    Grant,
+    Pattern,
+    Policy,
+    Principal,
+    Role,
+    RowFilter,
+)
 from nlsql_gateway.policy.schema import Denied, Limited, Mask, PolicyFile, Read, RoleFile, Rows, RowsForAll, User
 from nlsql_gateway.policy.setting_rules import SettingRule
 from nlsql_gateway.policy.spelling import nearest
@@ -154,6 +164,11 @@ def _role(name: str, role: RoleFile, keyed: bool, faults: _Faults) -> Role:
         ),
         limits=_limits(role.limits, (*path, "limits"), faults),
         denials=_denials(role.deny, (*path, "deny"), faults),
+        aggregate_only=tuple(
+            AggregateOnly(pattern, column, written.groups_of, frozenset(written.functions))
+            for index, written in enumerate(role.aggregate_only)
+            for pattern, column in _columns(written.columns, (*path, "aggregate_only", index), faults)
+        ),
     )
 
 
@@ -200,15 +215,7 @@ def _masks(mask: Mask, keyed: bool, path: _Path, faults: _Faults) -> Iterator[Co
     spec = mask.with_
     if kind == "hash" and not keyed:
         faults.add((*path, "with"), "the hash mask needs the key hash_key at the top of the file")
-    for index, written in enumerate(mask.columns):
-        table, dot, column = written.rpartition(".")
-        try:
-            if not dot or "*" in column:
-                raise ValueError("write schema.table.column; * may stand in schema and table")
-            pattern = Pattern.parse(table)
-        except ValueError as error:
-            faults.add((*path, "columns", index), str(error))
-            continue
+    for pattern, column in _columns(mask.columns, path, faults):
         match kind:
             case "constant" if spec.constant is not None:
                 yield ColumnMask(pattern, column, "constant", text=spec.constant.value)
@@ -223,6 +230,17 @@ def _masks(mask: Mask, keyed: bool, path: _Path, faults: _Faults) -> Iterator[Co
                     faults.add((*path, "with"), str(error))
             case "null" | "hash" | "year":
                 yield ColumnMask(pattern, column, kind)
+
+
+def _columns(texts: list[str], path: _Path, faults: _Faults) -> Iterator[tuple[Pattern, str]]:
+    for index, written in enumerate(texts):
+        table, dot, column = written.rpartition(".")
+        try:
+            if not dot or "*" in column:
+                raise ValueError("write schema.table.column; * may stand in schema and table")
+            yield Pattern.parse(table), column
+        except ValueError as error:
+            faults.add((*path, "columns", index), str(error))
 
 
 def _limits(limited: Limited, path: _Path, faults: _Faults) -> Limits:

@@ -120,12 +120,29 @@ class ColumnMask:
     "bucket: where each begins, all numbers or all times, ascending."
 
 
+ROW = "nlsql_gateway_row"
+"""What a sub-query calls the place where a row is stored, where rows must be counted (aggregates.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateOnly:
+    """A column whose values the role sees in aggregates only."""
+
+    table: Pattern
+    column: str
+    groups_of: int
+    "The least number of rows in an aggregate."
+    functions: frozenset[str]
+    "The aggregates that are allowed."
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     name: str
     grants: tuple[Grant, ...] = ()
     filters: tuple[RowFilter, ...] = ()
     masks: tuple[ColumnMask, ...] = ()
+    aggregate_only: tuple[AggregateOnly, ...] = ()
     limits: Limits = NONE
     denials: tuple[Denial, ...] = ()
     "They hold for whoever has the role, also against what other roles grant."

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from nlsql_gateway.policy.case import Case, Read
+from nlsql_gateway.policy.case import Block, Case, Read
 from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.grouping import additions
 from nlsql_gateway.policy.leaks import unfenced
@@ -25,6 +25,14 @@ from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import TokenCode
 from nlsql_gateway.sql.quoting import identifier
 from nlsql_gateway.sql.survey import ColumnUse, FunctionUse, plain_constant
+
+_BEHIND_HAVING = frozenset(
+    {
+        *(TokenCode.WINDOW, TokenCode.UNION, TokenCode.INTERSECT, TokenCode.EXCEPT, TokenCode.ORDER),
+        *(TokenCode.LIMIT, TokenCode.OFFSET, TokenCode.FETCH, TokenCode.FOR, ord(";")),
+    }
+)
+"""What ends HAVING, all reserved words: as names they stand behind AS or a dot (manual, appendix C)."""
 
 _OPENS = frozenset({ord("("), ord("[")})
 _CLOSES = frozenset({ord(")"), ord("]")})
@@ -53,6 +61,8 @@ def rewrite(case: Case) -> Case | Deny:
             if isinstance(shortened, Deny):
                 return shortened
             splices += shortened
+    for block in case.blocks:
+        splices += splicer.having(block)
     for addition in additions(case.survey, case.reads):
         at = addition.location - case.statement.origin
         splices.append(Splice(at, at, addition.text))
@@ -69,6 +79,8 @@ def _applied(shown: Shown, read: Read) -> Iterator[Applied]:
     target = f"{read.key[0]}.{read.key[1]}."
     for applied in read.access.applied:
         column = applied.target.removeprefix(target)
+        if applied.rule == "aggregate_only" and not read.grouped:
+            continue
         if applied.rule != "mask" or column == applied.target or shown.could(frozenset({column}), read.use):
             yield applied
 
@@ -121,9 +133,12 @@ class _Splicer:
         use = read.use
         first = self.at[use.location - self.origin]
         last = self._names(first, bool(use.catalog) + bool(use.schema) + 1)
-        fenced = use.location not in self.unfenced  # where it is not, no operator that could tell stands next to it
+        fenced = (
+            read.grouped or use.location not in self.unfenced
+        )  # where it is not, no operator that could tell stands next to it
         also = self.inside.get(use.location, ())
-        query = read.access.query(only=use.only, also=also, veiled=self.veiled and fenced, fenced=fenced)
+        veiled = self.veiled and fenced
+        query = read.access.query(only=use.only, also=also, veiled=veiled, fenced=fenced, grouped=read.grouped)
         if self.case.statement.kind is Kind.COPY_TO and self.case.statement.inner is None:
             # COPY of a table leaves its children out (manual, "COPY"); a partitioned table has only children.
             query = read.access.query(only=read.access.relation.kind == "table")
@@ -146,6 +161,26 @@ class _Splicer:
         first = self.at[use.location - self.origin]
         table = self._names(first, len(use.fields) - 2) + 2
         return Splice(self._start(first), self._start(table), "")
+
+    def having(self, block: Block) -> list[Splice]:
+        """HAVING that groups are large enough; the person's own is computed on those only."""
+        check = " AND ".join(text for _, text in block.checks)
+        at = self.at[block.select["targetList"][0]["ResTarget"]["location"] - self.origin]
+        having = depth = 0
+        while at < len(self.tokens):
+            code = self._code(at)
+            named = self._code(at - 1) in (TokenCode.AS, ord("."))
+            depth += (code in _OPENS) - (code in _CLOSES)
+            if depth < 0 or (depth == 0 and code in _BEHIND_HAVING and not named):
+                break
+            if depth == 0 and code == TokenCode.HAVING and not named:
+                having = at
+            at += 1
+        end = self._end(at - 1)
+        if not having:
+            return [Splice(end, end, f" HAVING {check}")]
+        start = self._end(having)
+        return [Splice(start, start, f" CASE WHEN {check} THEN ("), Splice(end, end, ") ELSE false END")]
 
     def guard(self, use: FunctionUse) -> list[Splice]:
         """``current_setting(name)`` whose name only the server knows, such as $1: NULL for a name that is not told.

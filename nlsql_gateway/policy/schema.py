@@ -134,6 +134,16 @@ class Mask(_Part):
     with_: Annotated[MaskWith, BeforeValidator(_as_mask)] = Field(alias="with")
 
 
+class AggregateOnly(_Part):
+    columns: Texts
+    "schema.table.column; * stands for any characters in schema and table."
+    groups_of: int = Field(5, ge=2)
+    "The least number of rows in a group."
+    functions: Annotated[Texts, Field(min_length=1)] = Field(
+        default=["count", "sum", "avg", "stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp"]
+    )
+
+
 class Limited(_Part):
     rows: StrictInt | None = Field(default=None, gt=0)
     "That one statement may return."
@@ -153,6 +163,7 @@ class RoleFile(_Part):
     "Not to be read, whatever other roles give."
     rows: list[Rows] = Field(default_factory=list)
     masks: list[Mask] = Field(default_factory=list)
+    aggregate_only: list[AggregateOnly] = Field(default_factory=list)
     limits: Limited = Limited()
 
 

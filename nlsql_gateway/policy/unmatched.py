@@ -25,6 +25,7 @@ def unmatched(policy: Policy, catalog: Catalog) -> tuple[str, ...]:
                 *_denials(role.denials, relations),
                 *_filters(role.filters, relations, catalog),
                 *_masks(role, relations),
+                *_aggregates(role, relations),
             )
         ),
     )
@@ -73,3 +74,9 @@ def _masks(role: Role, relations: list[Relation]) -> Iterator[str]:
             if not masks.fits(mask, column):
                 written = f"{mask.table.text}.{mask.column}"
                 yield f"masks: {written}: {mask.kind} does not fit {column.type}, so all is hidden"
+
+
+def _aggregates(role: Role, relations: list[Relation]) -> Iterator[str]:
+    for rule in role.aggregate_only:
+        if not any(rule.table.matches(relation) and relation.column(rule.column) for relation in relations):
+            yield f"aggregate_only: {rule.table.text}.{rule.column}: there is no such column"

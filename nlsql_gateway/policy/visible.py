@@ -22,7 +22,15 @@ def visible(catalog: Catalog, principal: Principal, policy: Policy) -> Catalog:
         if policy.pass_through:
             found[key] = relation
         elif (given := access(relation, principal, catalog, policy)) is not None:
-            columns = tuple(column for column, _ in given.columns)
+            told = {column.name for column, _ in given.columns}
+            grouped = {one.column.name for one in given.aggregates}
+            columns = tuple(
+                column
+                if column.name in told
+                else replace(column, comment=f"{column.comment} (in aggregates only)".strip())
+                for column in relation.columns
+                if column.name in told or column.name in grouped
+            )
             # A count of all rows tells how many are hidden.
             rows = relation.estimated_rows if given.condition is None else -1
             found[key] = replace(relation, columns=columns, estimated_rows=rows)

@@ -46,6 +46,10 @@ def faults(text: str) -> list[str]:
          ["p.yaml:6: roles.a.masks.0.with: the hash mask needs the key hash_key at the top of the file"]),
         (HEAD + "roles:\n  a:\n    masks:\n      - {columns: t.*, with: year}\n",
          ["p.yaml:6: roles.a.masks.0.columns: write schema.table.column; * may stand in schema and table"]),
+        (HEAD + "roles:\n  a:\n    aggregate_only:\n      - {columns: public.t.c, groups_of: 1}\n",
+         ["p.yaml:6: roles.a.aggregate_only.0.groups_of: Input should be greater than or equal to 2"]),
+        (HEAD + "roles:\n  a:\n    aggregate_only:\n      - {columns: public.c}\n",
+         ["p.yaml:6: roles.a.aggregate_only.0.columns: write schema.table; * stands for any characters: public.*"]),
         (HEAD + "roles:\n  a:\n    masks:\n      - {columns: public.t.c, with: blur}\n",
          ["p.yaml:6: roles.a.masks.0.with: not a known key"]),
         (HEAD + "deny: [public]\n",
@@ -142,6 +146,8 @@ roles:
     masks:
       - {columns: public.customers.mail, with: year}
       - {columns: public.customers.salary, with: hash}
+    aggregate_only:
+      - {columns: [public.customers.salary, "public.*.wage"]}
 """,
         "a",
     )
@@ -155,4 +161,5 @@ roles:
         "role r: rows: public.orders: it lacks what the condition reads, so it is closed",
         "role r: masks: public.customers.mail: there is no such column",
         "role r: masks: public.customers.salary: hash does not fit integer, so all is hidden",
+        "role r: aggregate_only: public.*.wage: there is no such column",
     )

@@ -106,6 +106,19 @@ EXAMPLES = {
         {EMAILS: [[1, "anna@example.com"], [2, None], [3, "cleo@example.com"], [4, None], [5, None]]},
         user="both",
     ),
+    "role A gives `salary` for aggregates only, role B clearly in rows of `EU`": Example(
+        "roles:\n  a: {read: public.customers, aggregate_only: [{columns: public.customers.salary, groups_of: 3}]}\n"
+        "  b: {read: public.customers, rows: [{tables: public.customers, using: region = 'EU'}]}",
+        {"SELECT count(salary) FROM customers": [[5]], "SELECT sum(salary) FROM customers WHERE region = 'EU'": []},
+        ("SELECT salary FROM customers WHERE region = 'EU'",),
+        user="both",
+    ),
+    "role A gives `salary` for aggregates only, role B clearly in all rows": Example(
+        "roles:\n  a: {read: public.customers, aggregate_only: [{columns: public.customers.salary}]}\n"
+        "  b: {read: public.customers}",
+        {"SELECT count(*) FROM customers WHERE salary > 0": [[5]]},
+        user="both",
+    ),
 }
 
 
