@@ -74,6 +74,7 @@ async def explain(config: Path, text: str, *, user: str, database: str) -> dict[
         "hint": judgement.hint,
         "question": judgement.question,
         "sql": judgement.sql if judgement.verdict == "allow" else None,
+        "shadow": judgement.shadow,
         "applied": [asdict(applied) for applied in judgement.applied],
         "relations": list(judgement.relations),
         "functions": list(judgement.functions),
@@ -174,7 +175,8 @@ def audit_tail(path: Path, count: int, *, follow: bool) -> Iterator[str]:
 
 
 def _described(policy: Policy) -> str:
-    return f"{policy.name}, version {policy.version[:12]}"
+    shadow = f"; WARNING: {policy.shadow_words}" if policy.shadow_words else ""
+    return f"{policy.name}, version {policy.version[:12]}{shadow}"
 
 
 def _users(settings: Settings) -> str:

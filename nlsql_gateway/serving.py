@@ -150,6 +150,8 @@ def _serve(job: _Job, log_path: Path, signals: Callable[[Gateway], None], ready:
             async with admission(settings, policy, sink, elsewhere) as gate:
                 await elsewhere.start()  # it is ready when the first large text comes
                 logger = log.logger("nlsql_gateway.server")
+                if policy.shadow_words:
+                    logger.warning(policy.shadow_words)
                 gateway = Gateway(settings, gate, lambda: policy, logger, job.share)
                 signals(gateway)
                 await gateway.serve(ready=ready)

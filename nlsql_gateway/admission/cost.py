@@ -62,6 +62,9 @@ async def _cost(sql: str, database: Database) -> float | None:
 
 
 def _refused(judgement: Judgement, told: str, message: str) -> Judgement:
+    applied = (*judgement.applied, Applied("limit", "cost", told))
+    if judgement.limits.noted:
+        return replace(judgement, shadow=judgement.shadow or Reason.LIMIT.value, applied=applied)
     return replace(
         judgement,
         verdict="deny",
@@ -71,6 +74,6 @@ def _refused(judgement: Judgement, told: str, message: str) -> Judgement:
         sqlstate="54000",
         message=message,
         hint=_HINT,
-        applied=(*judgement.applied, Applied("limit", "cost", told)),
+        applied=applied,
         notices=(),
     )

@@ -60,6 +60,7 @@ def judge_batch(text: str, batch: Batch, principal: Principal, policy: Policy, c
         return Judgement("allow", sql=text, statements=tuple(map(_bare, batch.statements)), versions=versions)
     changed: dict[int, str] = {}
     applied: list[Applied] = []
+    shadow = ""
     relations: set[str] = set()
     functions: set[str] = set()
     for index, statement in enumerate(batch.statements):
@@ -79,6 +80,7 @@ def judge_batch(text: str, batch: Batch, principal: Principal, policy: Policy, c
                 versions=versions,
             )
         applied.extend(decision.applied)
+        shadow = shadow or decision.shadow
         if decision.sql != statement.text:
             changed[index] = decision.sql
     return Judgement(
@@ -90,6 +92,7 @@ def judge_batch(text: str, batch: Batch, principal: Principal, policy: Policy, c
         functions=tuple(sorted(functions)),
         versions=versions,
         limits=policy.limits_of(principal),
+        shadow=shadow,
     )
 
 

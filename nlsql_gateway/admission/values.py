@@ -92,6 +92,8 @@ class Judgement:
     versions: tuple[str, str] = ("", "")
     "(policy, catalog) that decided."
     limits: Limits = NONE
+    shadow: str = ""
+    "As in ``Allow``."
     ruling: Ruling = field(init=False, repr=False, compare=False)
     "The same for the audit log."
 
@@ -100,6 +102,7 @@ class Judgement:
         ruling = Ruling(
             verdict=self.verdict,
             reason=self.reason,
+            shadow=self.shadow,
             sqlstate=self.sqlstate,
             rules=tuple(rule(applied) for applied in self.applied),
             relations=self.relations,

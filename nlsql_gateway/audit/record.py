@@ -56,6 +56,8 @@ class Ruling:
     "error: a question that did not become SQL."
     reason: str
     "Why not; empty when allowed."
+    shadow: str
+    "Shadow mode: the reason why it would have been refused, or changed, as rules say; empty when it would not."
     sqlstate: str
     "What the client was told; 00000 when allowed."
     rules: tuple[str, ...]
@@ -191,11 +193,11 @@ def seal(record: Record | RepairedRecord, seq: int, prev: str) -> tuple[bytes, s
                 f'"prev":"{prev}","seq":{seq},"time":"{_time(record.time)}","user":{_quote(record.user)}}}'
             )
         case DecisionRecord():
-            before, kind, protocol, sqlstate, user = _shared(record.origin, record.ruling)
+            before, kind, protocol, shadow, sqlstate, user = _shared(record.origin, record.ruling)
             text = _quote(record.text)
             sql = "null" if record.sql is None else text if record.sql == record.text else _quote(record.sql)
             after = (
-                f',"id":{_quote(record.id)}{kind}{prev}{protocol}{seq},"sql":{sql}{sqlstate}{text},'
+                f',"id":{_quote(record.id)}{kind}{prev}{protocol}{seq}{shadow}{sql}{sqlstate}{text},'
                 f'"time":"{_time(record.time)}"{user}'
             )
         case RepairedRecord():
@@ -211,7 +213,7 @@ def seal(record: Record | RepairedRecord, seq: int, prev: str) -> tuple[bytes, s
 
 
 @lru_cache(maxsize=4096)
-def _shared(origin: Origin, ruling: Ruling) -> tuple[str, str, str, str, str]:
+def _shared(origin: Origin, ruling: Ruling) -> tuple[str, str, str, str, str, str]:
     """The pieces of a decision's line that do not change from one use of the decision to the next.
 
     Each ends where a value begins that does: id, prev, seq and sql, text, time.
@@ -231,8 +233,9 @@ def _shared(origin: Origin, ruling: Ruling) -> tuple[str, str, str, str, str]:
         f'","protocol":{say(origin.protocol)},"question":{say(ruling.question)},"reason":{say(ruling.reason)},'
         f'"relations":{say(ruling.relations)},"rules":{say(ruling.rules)},"seq":'
     )
+    shadow = f',"shadow":{say(ruling.shadow)},"sql":'
     sqlstate = f',"sqlstate":{say(ruling.sqlstate)},"text":'
-    return before, kind, protocol, sqlstate, f',"user":{say(origin.user)},"verdict":{say(ruling.verdict)}}}'
+    return before, kind, protocol, shadow, sqlstate, f',"user":{say(origin.user)},"verdict":{say(ruling.verdict)}}}'
 
 
 def _texts(values: tuple[str | None, ...]) -> str:

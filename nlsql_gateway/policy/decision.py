@@ -54,6 +54,8 @@ class Allow:
     "schema.name of every relation read, sorted."
     functions: tuple[str, ...] = ()
     "Every function called, sorted, as written after case folding; schema-qualified if written so."
+    shadow: str = ""
+    "Shadow mode: the reason why it would have been refused, or changed; ``applied`` is then what would have been."
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from nlsql_gateway.policy.recheck import recheck
 from nlsql_gateway.policy.relations import authorise
 from nlsql_gateway.policy.rewrite import rewrite
 from nlsql_gateway.policy.settings import allow_settings
+from nlsql_gateway.policy.shadow import shadowed
 from nlsql_gateway.sql import Catalog, Statement
 from nlsql_gateway.sql.survey import Survey, survey
 
@@ -42,6 +43,13 @@ def decide(statement: Statement, principal: Principal, catalog: Catalog, policy:
         return Allow(statement.text)
     policy = policy.timed(principal)
     found = survey(statement.node)
+    decision = _decided(statement, principal, catalog, policy, found)
+    if not policy.shadows(principal):
+        return decision
+    return shadowed(decision, principal, policy, lambda who, by: _decided(statement, who, catalog, by, found))
+
+
+def _decided(statement: Statement, principal: Principal, catalog: Catalog, policy: Policy, found: Survey) -> Decision:
     case = Case(statement, principal, catalog, policy, found, sql=statement.text)
     for step in PASSES:
         result = step(case)

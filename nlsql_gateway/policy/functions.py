@@ -58,6 +58,8 @@ def _allowed(function: Function, policy: Policy) -> bool:
         return False
     if key in policy.allowed_functions:
         return True
+    if policy.open_functions and function.schema not in SYSTEM_SCHEMAS:
+        return function.volatility != "volatile" and function.kind != "procedure"
     if function.schema not in SYSTEM_SCHEMAS or (builtin and refused(function.name)):
         return False
     if builtin and (function.name in SETTINGS or function.name in HARMLESS_VOLATILE):

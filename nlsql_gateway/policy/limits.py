@@ -20,6 +20,9 @@ class Limits:
     cost: float | None = None
     "The planner's total cost of a statement, in the units of EXPLAIN (manual, 14.1)."
 
+    noted: bool = False
+    "Shadow mode: over rows, bytes or cost is noted, and nothing ends."
+
     @property
     def counts(self) -> bool:
         """Whether what a statement returns must be counted while it runs."""

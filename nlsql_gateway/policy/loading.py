@@ -146,6 +146,7 @@ def _policy(file: PolicyFile, version: str, faults: _Faults) -> Policy:
         closed_catalogs=open_catalogs.CLOSED | set(_catalogs(file.catalogs.close, "close", faults)),
         kinds=_kinds(file.statements.deny, faults),
         limits=_limits(file.limits, ("limits",), faults),
+        shadow=file.mode == "shadow",
         filters=_filters(file.rows, ("rows",), faults),
         denials=_denials(file.deny, ("deny",), faults),
     )
@@ -163,6 +164,7 @@ def _role(name: str, role: RoleFile, keyed: bool, faults: _Faults) -> Role:
             for mask in _masks(written, keyed, (*path, "masks", index), faults)
         ),
         limits=_limits(role.limits, (*path, "limits"), faults),
+        shadow=role.mode == "shadow",
         denials=_denials(role.deny, (*path, "deny"), faults),
         aggregate_only=tuple(
             AggregateOnly(pattern, column, written.groups_of, frozenset(written.functions))

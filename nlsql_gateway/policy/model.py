@@ -144,6 +144,8 @@ class Role:
     masks: tuple[ColumnMask, ...] = ()
     aggregate_only: tuple[AggregateOnly, ...] = ()
     limits: Limits = NONE
+    shadow: bool = False
+    "See ``Policy.shadows``."
     denials: tuple[Denial, ...] = ()
     "They hold for whoever has the role, also against what other roles grant."
 
@@ -182,6 +184,10 @@ class Policy:
     "Of the top of the file: they restrict every role."
     denials: tuple[Denial, ...] = ()
     "Of the top of the file: they hold for everybody."
+    shadow: bool = False
+    "For everybody: what would be refused is noted, and runs."
+    open_functions: bool = False
+    "Only while shadow mode decides: those of the database's own that are not volatile."
     pooled: bool = False
     "Behind a pooler in transaction mode: ``upstream.pooler`` says so, not the file."
 
@@ -192,7 +198,22 @@ class Policy:
 
     def limits_of(self, principal: Principal) -> Limits:
         """What holds for ``principal``: see docs/policy.md, "Limits"."""
-        return together(self.limits, (self.roles[name].limits for name in principal.roles if name in self.roles))
+        found = together(self.limits, (self.roles[name].limits for name in principal.roles if name in self.roles))
+        return replace(found, noted=True) if found != NONE and self.shadows(principal) else found
+
+    def shadows(self, principal: Principal) -> bool:
+        """Whether ``principal`` is in shadow mode: with the whole policy, or because all roles of the person are."""
+        known = [self.roles[name] for name in principal.roles if name in self.roles]
+        return self.shadow or (bool(known) and all(role.shadow for role in known))
+
+    @property
+    def shadow_words(self) -> str:
+        """A warning for who runs the gateway; empty when nothing is in shadow mode."""
+        names = [name for name, role in self.roles.items() if role.shadow]
+        if not self.shadow and not names:
+            return ""
+        who = "everybody" if self.shadow else f"whoever has no other role than {', '.join(names)}"
+        return f"shadow mode: access rules and limits are not enforced for {who}, only recorded"
 
     def timed(self, principal: Principal) -> Policy:
         """This policy with the person's limit of time as the pin of statement_timeout."""

@@ -165,6 +165,8 @@ class RoleFile(_Part):
     masks: list[Mask] = Field(default_factory=list)
     aggregate_only: list[AggregateOnly] = Field(default_factory=list)
     limits: Limited = Limited()
+    mode: Literal["enforce", "shadow"] = "enforce"
+    "shadow: for people all of whose roles say so."
 
 
 class Functions(_Part):
@@ -214,6 +216,8 @@ class PolicyFile(_Part):
     statements: Statements = Statements()
     limits: Limited = Limited()
     "The most for everybody; a role may have less."
+    mode: Literal["enforce", "shadow"] = "enforce"
+    "shadow: what would be refused for reading too much is recorded, and runs."
 
     @model_validator(mode="before")
     @classmethod

@@ -33,6 +33,7 @@ class Accounts:
         limits = admitted.limits
         if limits is not NONE and limits.counts:
             account.most_rows, account.most_bytes = limits.rows, limits.bytes
+            account.is_noted = limits.noted
             account.cursor = cursor(names, admitted)
             self.limited()
         return account

@@ -37,13 +37,13 @@ class Meter:
         following: Callable[[bytes], None],
         write: Callable[[bytes], None],
         begin: Callable[[], tuple[int, int]],
-        exceeded: Callable[[Literal["rows", "bytes"]], None],
+        exceeded: Callable[[Literal["rows", "bytes"]], bool],
         standing: tuple[int, bytes],
     ) -> None:
         """``following``: the relay's ``feed``; what it writes must come to ``write`` of this, ``write`` sends it on.
 
         ``begin`` is called before a statement's first row: the rows and bytes that it may still return. ``exceeded``
-        is called once for a statement. ``standing``: as ``Relay.hand_over`` gives it.
+        is called once for a statement, and says whether no more is handed on. ``standing``: of ``Relay.hand_over``.
         """
         self._next = following
         self._write = write
@@ -95,8 +95,8 @@ class Meter:
                 if not self._over and (self._rows < 1 or self._bytes < length - 4):
                     self._hand_on(data, start, position)
                     start = position
-                    self._over = True
-                    self._exceeded("rows" if self._rows < 1 else "bytes")
+                    self._over = self._exceeded("rows" if self._rows < 1 else "bytes")
+                    self._rows = self._bytes = UNLIMITED
                 self._rows -= 1
                 self._bytes -= length - 4
                 drop = self._over

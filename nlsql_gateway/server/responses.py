@@ -129,7 +129,7 @@ class Responses:
             conversation.phase = after(conversation.phase, Event.COPY_FAILS)
         if head.account is not None:
             self._count(head.account)
-            if not head.account.limit:
+            if not head.account.limit or head.account.is_noted:
                 head.account.sqlstate = error.sqlstate
         for entry in dropped:
             if entry.change is not None:
@@ -181,19 +181,23 @@ class Responses:
             UNLIMITED if account.most_bytes is None else account.most_bytes - before.bytes,
         )
 
-    def _exceeded(self, limit: Literal["rows", "bytes"]) -> None:
+    def _exceeded(self, limit: Literal["rows", "bytes"]) -> bool:
         """Raises LimitError, which ends the session, where a cancel could hit something else."""
         replies = self._conversation.replies
         assert replies.head is not None
         account = replies.head.account
         assert account is not None
-        account.sqlstate, account.limit = LimitError.default_sqlstate, limit
+        account.limit = limit
+        if account.is_noted:
+            return False
+        account.sqlstate = LimitError.default_sqlstate
         most = account.most_rows if limit == "rows" else account.most_bytes
         what = f"the statement returns more than {most} {'rows' if limit == 'rows' else 'bytes of rows'}"
         if not replies.is_alone:
             raise LimitError(what, hint=_HINT)
         self._excess = fault("ERROR", LimitError.default_sqlstate, what, hint=_HINT).encode()
         self._stop()
+        return True
 
     def _over(self, kind: int) -> bytes | None:
         """In the place of a reply behind the rows that were left out; CommandComplete: the upstream was faster."""

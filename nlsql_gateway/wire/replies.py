@@ -77,6 +77,7 @@ class Account:
         "bytes",
         "cursor",
         "is_closed",
+        "is_noted",
         "limit",
         "most_bytes",
         "most_rows",
@@ -97,6 +98,8 @@ class Account:
         self.most_rows: int | None = None
         self.most_bytes: int | None = None
         "What the run may return; None: anything."
+        self.is_noted = False
+        "Going over is noted and ends nothing."
         self.limit = ""
         "The one of them that it went over."
         self.cursor: Fetched | None = None

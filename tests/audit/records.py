@@ -22,6 +22,7 @@ ORIGIN: Final = Origin(
 RULING: Final = Ruling(
     verdict="allow",
     reason="",
+    shadow="",
     sqlstate="00000",
     rules=("row_filter public.customers",),
     relations=("public.customers",),

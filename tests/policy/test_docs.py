@@ -77,7 +77,7 @@ def test_keys() -> None:
             "search_path",
             "hash_key",
         ),
-        *("functions", "catalogs", "settings", "statements", "limits"),
+        *("functions", "catalogs", "settings", "statements", "limits", "mode"),
     ]
     assert {row[0].strip("`") for row in table("## Keys")} == set(PolicyFile.model_fields)
 
