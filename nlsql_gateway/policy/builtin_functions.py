@@ -32,6 +32,9 @@ _REFUSED = re.compile("|".join(f"(?:{pattern})" for pattern in _TELLING))
 SETTINGS = frozenset({"set_config", "current_setting"})
 """Decided on by the table of settings, not here."""
 
+ALL_SETTINGS = "pg_show_all_settings"
+"""What is behind pg_settings. pgAdmin calls it as it connects, for the names alone."""
+
 NAMING = frozenset(
     {
         *(

@@ -7,9 +7,10 @@ front of them, and every bare column must be in the catalog: then no column of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from nlsql_gateway.errors import GatewayError
 from nlsql_gateway.policy.literals import literal
@@ -71,6 +72,8 @@ def parse(text: str, tables: frozenset[str]) -> Fragment:
     found = survey(statement.node)
     if refused := strange(found.keys):
         raise ValueError(f"not allowed in a condition: {refused}")
+    if unclear := next((text for text in _constants(statement.node) if _UNCLEAR_DATE.match(text)), None):
+        raise ValueError(f"{unclear}: write dates as 2024-01-31; a client could set DateStyle to read it otherwise")
     nested = _nested(statement.node)
     inner = [use for use in found.tables if use.location in nested]
     if any(not use.schema for use in inner):
@@ -87,6 +90,20 @@ def parse(text: str, tables: frozenset[str]) -> Fragment:
         relations=tuple((use.schema, use.name) for use in inner),
         functions=tuple(use.written for use in found.functions),
     )
+
+
+_UNCLEAR_DATE: Final = re.compile(r"\s*\d{1,2}\s*[/.-]\s*\d{1,2}\s*[/.-]\s*\d+")
+
+
+def _constants(item: Any) -> Iterator[str]:
+    if isinstance(item, list):
+        for child in item:
+            yield from _constants(child)
+    elif isinstance(item, dict):
+        if "sval" in item and isinstance(item["sval"], dict):
+            yield item["sval"].get("sval", "")
+        for value in item.values():
+            yield from _constants(value)
 
 
 @dataclass(frozen=True, slots=True)

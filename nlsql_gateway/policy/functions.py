@@ -6,7 +6,7 @@ are checked in columns.py; here, names behind a dot that are some function nobod
 
 from __future__ import annotations
 
-from nlsql_gateway.policy.builtin_functions import HARMLESS_VOLATILE, SETTINGS, refused
+from nlsql_gateway.policy.builtin_functions import ALL_SETTINGS, HARMLESS_VOLATILE, SETTINGS, refused
 from nlsql_gateway.policy.case import Case
 from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.model import Policy
@@ -26,7 +26,8 @@ def allow_functions(case: Case) -> Case | Deny:
                 sqlstate="42883",
                 location=use.location,
             )
-        if not all(_allowed(function, case.policy) for function in candidates):
+        telling = use.name == ALL_SETTINGS and not _names_alone(case)
+        if telling or not all(_allowed(function, case.policy) for function in candidates):
             return case.deny(
                 Reason.FUNCTION,
                 f"the function {use.written} is not allowed",
@@ -43,6 +44,22 @@ def callable_by_attribute(name: str, case: Case) -> bool:
     """
     return name in SETTINGS or any(
         not _allowed(function, case.policy) for function in case.catalog.functions.get(name, ())
+    )
+
+
+def _names_alone(case: Case) -> bool:
+    """Whether the function stands in FROM beside no other, and no column but ``name`` is mentioned."""
+    survey = case.survey
+    only = {("name",)} | {(one, "name") for one in ("s", ALL_SETTINGS)}
+    if not survey.columns or not {column.fields for column in survey.columns} <= only:
+        return False
+    in_from = sum(
+        ALL_SETTINGS in str(item.get("RangeFunction", "")) for select in survey.selects for item in select["fromClause"]
+    )
+    called = sum(use.name == ALL_SETTINGS for use in survey.functions)
+    others = survey.attributes or survey.using or survey.natural or "colnames" in survey.keys
+    return called == in_from == len(survey.functions) - sum(use.name in SETTINGS for use in survey.functions) and (
+        not others
     )
 
 

@@ -51,7 +51,9 @@ def expression(mask: ColumnMask, column: Column, value: str) -> str:
             keyed = f"pg_catalog.current_setting({string(HASH_KEY)}, true) || {value}::text"
             return f"pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to({keyed}, 'UTF8')), 'hex')::{column.type}"
         case "year" if _is(column, _DATES):
-            return f"pg_catalog.date_trunc('year', {value})::{column.type}"
+            # Not in the client's time zone: by shifting that a client could find the moment out.
+            zone = ", 'UTC'" if column.type.endswith("with time zone") else ""
+            return f"pg_catalog.date_trunc('year', {value}{zone})::{column.type}"
         case "round" if _is(column, _NUMBERS):
             return f"(pg_catalog.trunc({value}::numeric / {mask.step}) * {mask.step})::{column.type}"
         case "bucket":

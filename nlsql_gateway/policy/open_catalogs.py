@@ -34,6 +34,9 @@ CLOSED = frozenset(
     )
 )
 
+TOLD = "what SHOW tells"
+"""In the place of a setting's value: it is shown where SHOW may tell it."""
+
 SENSITIVE: Mapping[str, Mapping[str, str]] = {
     "pg_class": {
         "reltuples": "(-1)::real",  # as if never analysed: how many rows a filter hides
@@ -47,6 +50,7 @@ SENSITIVE: Mapping[str, Mapping[str, str]] = {
     "pg_foreign_data_wrapper": {"fdwoptions": "NULL::text[]"},
     "pg_foreign_server": {"srvoptions": "NULL::text[]"},
     "pg_foreign_table": {"ftoptions": "NULL::text[]"},
+    "pg_settings": {"setting": TOLD, "boot_val": TOLD, "reset_val": TOLD, "sourcefile": "NULL::text"},
 }
 """Columns of open catalogs that nobody reads, and what stands in their place."""
 

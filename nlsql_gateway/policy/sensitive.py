@@ -6,12 +6,17 @@ them: a sub-query has no xmin and no index, and clients that name their columns 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nlsql_gateway.policy.access import Access
 from nlsql_gateway.policy.case import Case
 from nlsql_gateway.policy.decision import Applied
+from nlsql_gateway.policy.literals import string
 from nlsql_gateway.policy.names import find
-from nlsql_gateway.policy.open_catalogs import NAMES_ONLY, SENSITIVE
-from nlsql_gateway.sql import Kind
+from nlsql_gateway.policy.open_catalogs import NAMES_ONLY, SENSITIVE, TOLD
+from nlsql_gateway.policy.settings import readable_names
+from nlsql_gateway.sql import Kind, Relation
+from nlsql_gateway.sql.quoting import identifier
 from nlsql_gateway.sql.survey import RelationUse
 
 
@@ -23,7 +28,7 @@ def without_sensitive(key: tuple[str, str], use: RelationUse, case: Case) -> Acc
         return None
     return Access(
         relation,
-        tuple((column, hidden.get(column.name)) for column in relation.columns),
+        tuple((column, _instead(hidden, relation, column.name, case)) for column in relation.columns),
         condition=None,
         applied=tuple(
             Applied("mask", f"{key[0]}.{key[1]}.{column.name}", "system")
@@ -31,6 +36,15 @@ def without_sensitive(key: tuple[str, str], use: RelationUse, case: Case) -> Acc
             if column.name in hidden
         ),
     )
+
+
+def _instead(hidden: Mapping[str, str], relation: Relation, name: str, case: Case) -> str | None:
+    instead = hidden.get(name)
+    if instead is not TOLD:
+        return instead
+    own = identifier(relation.name)
+    names = string("{" + ",".join(readable_names(case.policy)) + "}")
+    return f"CASE WHEN pg_catalog.lower({own}.name) = ANY ({names}::text[]) THEN {own}.{identifier(name)} END"
 
 
 def names_only(key: tuple[str, str], case: Case) -> Access | None:

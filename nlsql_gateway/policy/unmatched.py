@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from nlsql_gateway.policy import masks
 from nlsql_gateway.policy.access import fits
+from nlsql_gateway.policy.fragment import Fragment
 from nlsql_gateway.policy.model import Denial, Policy, Role, RowFilter
 from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
 from nlsql_gateway.sql import Catalog, Relation
@@ -15,7 +18,7 @@ def unmatched(policy: Policy, catalog: Catalog) -> tuple[str, ...]:
     """One line for each rule that matches nothing, or whose condition or mask does not fit what it matches."""
     relations = [relation for key, relation in catalog.relations.items() if key[0] not in SYSTEM_SCHEMAS]
     return (
-        *_filters(policy.filters, relations, catalog),
+        *_filters(policy.filters, relations, catalog, pinned="timezone" in policy.pins),
         *_denials(policy.denials, relations),
         *(
             f"role {role.name}: {fault}"
@@ -23,7 +26,7 @@ def unmatched(policy: Policy, catalog: Catalog) -> tuple[str, ...]:
             for fault in (
                 *_grants(role, relations),
                 *_denials(role.denials, relations),
-                *_filters(role.filters, relations, catalog),
+                *_filters(role.filters, relations, catalog, pinned="timezone" in policy.pins),
                 *_masks(role, relations),
                 *_aggregates(role, relations),
             )
@@ -53,7 +56,26 @@ def _denials(rules: tuple[Denial, ...], relations: list[Relation]) -> Iterator[s
                     yield f"deny: {pattern.text}: there is no column {name}"
 
 
-def _filters(rules: tuple[RowFilter, ...], relations: list[Relation], catalog: Catalog) -> Iterator[str]:
+_CLOCK: Final = re.compile(
+    r"\b(current_date|localtime|localtimestamp)\b|(now\(\)|current_timestamp)\s*::", re.IGNORECASE
+)
+_CONSTANT: Final = re.compile(r"'[^']*\d{4}-\d\d[^']*'")
+_WITH_ZONE: Final = re.compile(r"'[^']*\d{4}-\d\d[^']*([+-]\d\d(:?\d\d)?|Z|UTC)'")
+
+
+def _moved_by_the_zone(using: Fragment, relation: Relation) -> bool:
+    """Whether a client who sets TimeZone could move the condition: CREATE POLICY fixes constants, a policy file not."""
+    if _CLOCK.search(using.text):
+        return True
+    zoned = {column.name for column in relation.columns if column.type.endswith("with time zone")}
+    return bool(zoned & using.columns) and any(
+        _WITH_ZONE.fullmatch(found) is None for found in _CONSTANT.findall(using.text)
+    )
+
+
+def _filters(
+    rules: tuple[RowFilter, ...], relations: list[Relation], catalog: Catalog, *, pinned: bool
+) -> Iterator[str]:
     for rule in rules:
         for pattern in rule.tables:
             found = [relation for relation in relations if pattern.matches(relation)]
@@ -62,6 +84,8 @@ def _filters(rules: tuple[RowFilter, ...], relations: list[Relation], catalog: C
             for relation in found:
                 if not fits(rule.using, relation, catalog):
                     yield f"rows: {relation.schema}.{relation.name}: it lacks what the condition reads, so it is closed"
+                elif not pinned and _moved_by_the_zone(rule.using, relation):
+                    yield f"rows: {relation.schema}.{relation.name}: moved by a client's TimeZone: pin timezone"
 
 
 def _masks(role: Role, relations: list[Relation]) -> Iterator[str]:

@@ -128,6 +128,31 @@ def test_statement_kinds_can_only_be_taken_away() -> None:
     assert Kind.WRITE not in of.kinds
 
 
+@pytest.mark.parametrize("text", ["01/02/2024", " 1.2.24", "01-02-2024 10:00"])
+def test_a_date_that_datestyle_decides_on_is_refused(text: str) -> None:
+    """CREATE POLICY reads a constant once; a filter in a policy file is read under the client's settings."""
+    using = f"{{tables: public.orders, using: \"ordered_at < '{text}'\"}}"
+    with pytest.raises(ConfigError, match="2024-01-31"):
+        load(HEAD + f"roles: {{r: {{read: ['*.*'], rows: [{using}]}}}}\n", "a")
+
+
+@pytest.mark.parametrize(
+    ("condition", "moved"),
+    [
+        ("ordered_at < '2024-01-31'", False),
+        ("ordered_at <= current_date", True),
+        ("ordered_at <= now()::date", True),
+        ("ordered_at <= (now() AT TIME ZONE 'UTC')::date", False),
+    ],
+)
+def test_conditions_that_a_client_can_move_by_its_zone_are_told(condition: str, moved: bool) -> None:
+    text = HEAD + f'roles: {{r: {{read: ["*.*"], rows: [{{tables: public.orders, using: "{condition}"}}]}}}}\n'
+    faults = unmatched(load(text, "a"), catalog())
+    assert any("TimeZone" in fault for fault in faults) is moved
+    pinned = unmatched(load(text + "settings: {pin: {timezone: UTC}}\n", "a"), catalog())
+    assert not any("TimeZone" in fault for fault in pinned)
+
+
 def test_rules_that_match_nothing_are_told() -> None:
     assert unmatched(policy(), catalog()) == ()
     of = load(
