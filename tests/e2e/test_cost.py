@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,3 +108,16 @@ def test_an_error_that_depends_on_the_session_does_not_open_the_way(
     connection.execute("SET datestyle TO 'ISO, DMY'")
     with pytest.raises(psycopg.errors.ProgramLimitExceeded, match="cannot be estimated"):
         connection.execute(f"{DEAR} WHERE '31/12/2020'::date > '2000-01-01'")
+
+
+def test_explain_names_the_limit(gateway: RunningGateway, postgres: EmbeddedPostgres) -> None:
+    done = subprocess.run(
+        [harness.COMMAND, "explain", DEAR, "--as", "ada", "-d", "cost", "-c", gateway.config, "--format", "json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "UPSTREAM_PASSWORD": postgres.password},  # noqa: TID251
+        timeout=60,
+    )
+    told = json.loads(done.stdout)
+    assert (told["verdict"], told["reason"], told["sqlstate"]) == ("deny", "limit", "54000")
+    assert [(one["rule"], one["target"]) for one in told["applied"]] == [("limit", "cost")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,3 +127,14 @@ def test_the_start_warns(gateway: RunningGateway) -> None:
     (warning,) = [event for event in gateway.log() if "shadow mode" in event["event"]]
     assert warning["level"] == "warning"
     assert "tried" in warning["event"]
+
+
+def test_check_says_it(gateway: RunningGateway) -> None:
+    done = subprocess.run(
+        [harness.COMMAND, "check", "-c", gateway.config, "-d", gateway.database],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "UPSTREAM_PASSWORD": "not needed for this"},  # noqa: TID251
+        timeout=60,
+    )
+    assert "WARNING: shadow mode" in done.stdout + done.stderr
