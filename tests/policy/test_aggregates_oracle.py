@@ -6,7 +6,8 @@ import asyncio
 import re
 from typing import Any
 
-from hypothesis import assume, given, settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlsql_gateway.policy import Allow
@@ -39,18 +40,25 @@ _GROUPS = (
     "s.id",
     "ROLLUP (s.dept, g)",
     "GROUPING SETS ((g), (s.id % 2), ())",
-    "generate_series(1, 2)",
+    "generate_series(1, 5) / 4",
     "generate_series(1, s.id % 3)",
 )
 
 
+_PAIRS = [
+    (source, group)
+    for source in _SOURCES
+    for group in (None, *_GROUPS)
+    if source != "staff s" or not re.search(r"\bg\b", group or "")
+]
+
+
+@pytest.mark.parametrize(("source", "group"), _PAIRS)
 @given(
-    staff=st.lists(st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(-9, 9))), min_size=1, max_size=16),
-    source=st.sampled_from(_SOURCES),
-    conditions=st.lists(st.tuples(st.sampled_from(_CONDITIONS), st.integers(0, 9)), max_size=2),
-    group=st.one_of(st.none(), st.sampled_from(_GROUPS)),
+    staff=st.lists(st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(-9, 9))), min_size=5, max_size=16),
+    conditions=st.lists(st.tuples(st.sampled_from(_CONDITIONS), st.integers(0, 9)), max_size=1),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_every_row_is_of_enough_rows_that_each_count_once(
     clinic: Clinic,
     staff: list[tuple[int, int | None]],
@@ -59,7 +67,8 @@ def test_every_row_is_of_enough_rows_that_each_count_once(
     group: str | None,
 ) -> None:
     """The oracle: which members each group has is computed on the bare tables, without the rewriting."""
-    assume(source != "staff s" or not re.search(r"\bg\b", f"{group} {conditions}"))
+    if source == "staff s":
+        conditions = [one for one in conditions if "g " not in one[0]]
     where = " AND ".join(f"({text.format(n=n)})" for text, n in conditions) or "true"
     tail = f"FROM {source} WHERE {where}" + (f" GROUP BY {group}" if group else "")
     rewritten = clinic.decided(f"SELECT sum(s.pay), array_agg(s.id) {tail}")
