@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from nlsql_gateway.policy import masks
 from nlsql_gateway.policy.decision import Applied
 from nlsql_gateway.policy.fragment import Fragment
+from nlsql_gateway.policy.leakproof import plain
 from nlsql_gateway.policy.model import ROW, AggregateOnly, ColumnMask, Denial, Grant, Policy, Principal, Role, RowFilter
 from nlsql_gateway.policy.statistics import concerned
 from nlsql_gateway.sql import Catalog, Column, Relation
@@ -36,7 +38,7 @@ class Grouped:
     functions: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Access:
     """The readable part of a relation; what is not in here does not exist for this person."""
 
@@ -51,16 +53,20 @@ class Access:
     aggregates: tuple[Grouped, ...] = ()
     "Not among ``columns``."
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         return frozenset(column.name for column, _ in self.columns)
 
-    @property
+    @cached_property
     def whole(self) -> bool:
         """All rows and all columns, unmasked: the person's own text may run as it is."""
+        return self.condition is None and self.wide
+
+    @cached_property
+    def wide(self) -> bool:
+        """All columns, unmasked."""
         return (
-            self.condition is None
-            and not self.limited
+            not self.limited
             and len(self.columns) == len(self.relation.columns)
             and all(shown is None for _, shown in self.columns)
         )
@@ -87,19 +93,13 @@ class Access:
         scan (``leaks``). IS TRUE keeps a sub-query in it from becoming a join, which other joins could come before.
         """
         table = qualified(*self.relation.key)
-        called = identifier(self.relation.name)
         veiled = veiled and self.condition is not None
-        columns = self.columns
         if grouped:
-            columns += tuple((one.column, one.shown) for one in self.aggregates)
-        items = ", ".join(
-            f"{called}.{identifier(column.name)}"
-            if shown is None and not (veiled and concerned(column))
-            else f"{shown or _veiled(self.relation, column)} AS {identifier(column.name)}"
-            for column, shown in columns
-        )
-        if grouped:
-            items = f"{items}, ROW({called}.tableoid, {called}.ctid) AS {ROW}"
+            called = identifier(self.relation.name)
+            columns = (*self.columns, *((one.column, one.shown) for one in self.aggregates))
+            items = f"{self._items(columns, veiled=veiled)}, ROW({called}.tableoid, {called}.ctid) AS {ROW}"
+        else:
+            items = self._veiled if veiled else self._plain
         where = ""
         if self.condition is not None:
             terms = [f"({term})" for term in (self.condition, *also)] if also else [self.condition]
@@ -107,6 +107,31 @@ class Access:
             if not fenced:
                 where = f" WHERE ({self.condition})" + (" IS TRUE" if _QUERY.search(self.condition) else "")
         return f"(SELECT {items} FROM {'ONLY ' if only else ''}{table}{where})"
+
+    @cached_property
+    def types(self) -> tuple[tuple[str, str], ...]:
+        """The readable columns and their types, ``leakproof.plain``; '' for those that are computed."""
+        return tuple(
+            (column.name, "" if shown is not None or column.generated else plain(column.type))
+            for column, shown in self.columns
+        )
+
+    @cached_property
+    def _plain(self) -> str:
+        return f"{identifier(self.relation.name)}.*" if self.wide else self._items(self.columns, veiled=False)
+
+    @cached_property
+    def _veiled(self) -> str:
+        return self._items(self.columns, veiled=True)
+
+    def _items(self, columns: Sequence[tuple[Column, str | None]], *, veiled: bool) -> str:
+        called = identifier(self.relation.name)
+        return ", ".join(
+            f"{called}.{identifier(column.name)}"
+            if shown is None and not (veiled and concerned(column))
+            else f"{shown or _veiled(self.relation, column)} AS {identifier(column.name)}"
+            for column, shown in columns
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +147,26 @@ class _Offer:
     role: str
 
 
+MOST_KNOWN: Final = 4096
+"""Of a catalog, whoever asks; each is a few kilobytes."""
+
+
 def access(relation: Relation, principal: Principal, catalog: Catalog, policy: Policy) -> Access | None:
-    """None: no rule gives this person anything of the relation."""
+    """None: no rule gives this person anything of the relation. Worked out once for the same four objects."""
+    key = (id(principal), id(policy), relation.key)
+    known = catalog.memo.get(key)
+    # An id is another object's once its own is gone, so both are kept and compared.
+    if known is not None and known[0] is principal and known[1] is policy and known[2] is relation:
+        found: Access | None = known[3]
+        return found
+    found = _access(relation, principal, catalog, policy)
+    if len(catalog.memo) >= MOST_KNOWN:
+        catalog.memo.clear()
+    catalog.memo[key] = (principal, policy, relation, found)
+    return found
+
+
+def _access(relation: Relation, principal: Principal, catalog: Catalog, policy: Policy) -> Access | None:
     denied = denials(relation, principal, catalog, policy)
     if any(rule.columns is None for rule in denied):
         return None

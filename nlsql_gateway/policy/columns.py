@@ -112,7 +112,8 @@ def _parse(text: str) -> exp.Query | None:
     try:
         (tree,) = sqlglot.parse(text, dialect=_POSTGRES)
         if isinstance(tree, exp.Query):
-            normalize_identifiers(tree, dialect=_POSTGRES)  # in place
+            if any(not name.quoted and name.this != name.this.lower() for name in tree.find_all(exp.Identifier)):
+                normalize_identifiers(tree, dialect=_POSTGRES)  # in place
             return tree
         return None
     except Exception:  # noqa: BLE001 - a parser's error of any kind, RecursionError included

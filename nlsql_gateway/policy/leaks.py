@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from nlsql_gateway.policy.case import Case, Read
-from nlsql_gateway.policy.leakproof import UNTYPED, comparable, plain, written
+from nlsql_gateway.policy.leakproof import UNTYPED, comparable, written
 from nlsql_gateway.policy.names import path
 from nlsql_gateway.policy.scopes import NOTHING, Item, Output, Outputs, Scope, expanded, find, named
 from nlsql_gateway.sql import Kind
@@ -157,10 +157,7 @@ class _Walk:
         if read.access is None:
             return Item(called, {}, frozenset(), anything=True)
         where = self.candidates & {read.use.location}
-        outputs: Outputs = [
-            (column.name, Output("" if shown is not None or column.generated else plain(column.type), where))
-            for column, shown in read.access.columns
-        ]
+        outputs: Outputs = [(name, Output(kind, where)) for name, kind in read.access.types]
         return Item.of(called, named(outputs, columns), self.candidates)
 
     def _outputs(self, node: Node, scopes: Sequence[Scope], ctes: Ctes) -> Outputs | None:

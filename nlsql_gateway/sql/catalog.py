@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 RelationKind = Literal["table", "partitioned table", "view", "materialized view", "foreign table", "sequence"]
 Volatility = Literal["immutable", "stable", "volatile"]
@@ -67,6 +67,13 @@ class Function:
     language: str = "internal"
 
 
+class Memo(dict[Any, Any]):
+    """What was worked out from a catalog; a copy that is sent to another process begins anew."""
+
+    def __reduce__(self) -> tuple[type[Memo], tuple[()]]:
+        return (Memo, ())
+
+
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """Immutable; ``version`` changes whenever anything in it does."""
@@ -83,6 +90,8 @@ class Catalog:
     "By bare name; all overloads in all schemas."
     own_operators: frozenset[str] | None = None
     "Symbols of operators outside pg_catalog that take one of its types: any could be meant. None: not known."
+    memo: Memo = field(init=False, default_factory=Memo, compare=False, repr=False)
+    "Of whoever uses it; goes with the catalog."
 
     def resolve(self, schema: str | None, name: str) -> Relation | None:
         """The relation that Postgres would find: by the schema given, else by the search path. None: no such one."""

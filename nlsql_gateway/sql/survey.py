@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from nlsql_gateway.sql.grammar import Node
 
@@ -117,6 +117,36 @@ def survey(node: Node) -> Survey:
         selects=tuple(walk.selects),
         parameters=tuple(walk.parameters),
     )
+
+
+def tables(node: Node) -> list[tuple[str, str]]:
+    """Schema (or '') and name of each of the survey's ``tables``, in no order: all that is wanted of a text of ours."""
+    found: list[tuple[str, str]] = []
+    stack: list[tuple[Any, _Names]] = [(node, frozenset())]
+    while stack:
+        item, names = stack.pop()
+        if type(item) is list:
+            stack.extend([(child, names) for child in item if type(child) is dict])
+            continue
+        if "withClause" in item:
+            clause = item["withClause"]
+            everything = names | {cte["CommonTableExpr"]["ctename"] for cte in clause["ctes"]}
+            seen = everything if clause.get("recursive") else names
+            for cte in clause["ctes"]:
+                stack.append((cte, seen))
+                seen |= {cte["CommonTableExpr"]["ctename"]}
+            names = everything
+        if "relname" in item:
+            schema = item.get("schemaname", "")
+            if schema or item["relname"] not in names:
+                found.append((schema, item["relname"]))
+        for key, value in item.items():
+            if (type(value) is dict or type(value) is list) and key not in _WITHOUT_TABLES:
+                stack.append((value, names))
+    return found
+
+
+_WITHOUT_TABLES: Final = frozenset({"withClause", "ColumnRef", "A_Const"})
 
 
 def strings(nodes: list[Node]) -> tuple[str, ...]:

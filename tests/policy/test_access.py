@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
+
 import pytest
 
 from nlsql_gateway.policy import Policy, load
@@ -220,3 +223,24 @@ roles:
         "pay": "NULL::numeric(9,2)",
         "hired": "NULL::date",
     }
+
+
+def test_what_is_remembered_is_of_the_same_person_policy_and_catalog() -> None:
+    """``access`` works it out once; an object that takes a gone one's place in memory is not mistaken for it."""
+    text = (
+        HEAD + "  a: {roles: r, attributes: {region: EU}}\n  b: {roles: r, attributes: {region: US}}\n"
+        "roles: {r: {read: public.customers, rows: [{tables: public.customers, using: region = person.region}]}}\n"
+    )
+    tables = catalog()
+    for _ in range(50):
+        of = load(text, "t")
+        for user, region in (("a", "EU"), ("b", "US")):
+            found = access(tables.relations["public", "customers"], of.principal(user), tables, of)
+            assert found is not None
+            assert f"'{region}'" in (found.condition or "")
+            assert access(tables.relations["public", "customers"], of.principal(user), tables, of) is found
+    closed = load(HEAD + "  a: {roles: []}\nroles: {}\n", "t")
+    assert access(tables.relations["public", "customers"], closed.principal("a"), tables, closed) is None
+    other = replace(tables, relations=dict(tables.relations))
+    assert not other.memo
+    assert not pickle.loads(pickle.dumps(tables)).memo

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from nlsql_gateway.sql import Batch, classify
-from nlsql_gateway.sql.survey import Survey, survey
+from nlsql_gateway.sql.survey import Survey, survey, tables
+from tests.tpc import reading
 
 
 def of(sql: str) -> Survey:
@@ -83,3 +86,18 @@ def test_columns_operators_casts_and_joins() -> None:
     assert found.methods == {("q", "r")}
     assert found.using == {"o", "p"}
     assert found.natural
+
+
+@pytest.mark.parametrize("name", reading.NAMES)
+def test_the_short_way_to_the_tables_finds_the_same(name: reading.Name) -> None:
+    texts = [
+        *reading.queries(name).values(),
+        "WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM a) SELECT * FROM a, b, s.a",
+        "WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (WITH c AS (TABLE d) TABLE c) SELECT (TABLE b), (TABLE c) FROM a",
+        "SELECT * FROM ROWS FROM (f((SELECT 1 FROM x))) WHERE EXISTS (VALUES ((TABLE y)), (ARRAY(TABLE z)))",
+    ]
+    for text in texts:
+        batch = classify(text)
+        assert isinstance(batch, Batch)
+        node = batch.statements[0].node
+        assert Counter(tables(node)) == Counter((use.schema, use.name) for use in survey(node).tables)
