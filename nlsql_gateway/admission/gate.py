@@ -14,10 +14,13 @@ from nlsql_gateway.admission.remembered import Context, Remembered
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
 from nlsql_gateway.admission.wording import explanation, notice
 from nlsql_gateway.ask import Asker, Problem
-from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Sink
+from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, Origin, OutcomeRecord, Sink
 from nlsql_gateway.errors import AskTimeout, GatewayError, LimitError, ModelUnavailable, UpstreamError
 from nlsql_gateway.policy import Policy, Reason, visible
 from nlsql_gateway.sql import Catalog, Kind, Question, classify
+
+PRESENCES = 10_000
+"""Connections whose person has other roles than at login, that are kept in mind."""
 
 REFRESH_PAUSE = 1.0
 """Seconds between two readings of a catalog that unknown names may cause: a client cannot make us read it all day."""
@@ -43,9 +46,12 @@ class Admission:
     "Where large texts are read; None: here, and everybody waits meanwhile."
     _remembered: Remembered = field(default_factory=Remembered)
     _refreshed: dict[str, float] = field(default_factory=dict)
+    _presences: dict[tuple[Origin, str, str], Client] = field(default_factory=dict)
+    "So that what records have in common is encoded once for a connection, whatever roles count."
 
     def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
         """Admit ``text`` without awaiting anything; None when that cannot be: then call ``admit``."""
+        client = self._present(client)
         context = self._context(client)
         if context is None:
             return None
@@ -61,8 +67,9 @@ class Admission:
 
     async def admit(self, text: str, client: Client) -> Admitted | Refused:
         """Admit ``text``. Cancel the task to cancel a question; the cancelled question is recorded too."""
+        client = self._present(client)
         try:
-            judgement = await self.judge(text, client)
+            judgement = await self._judge(text, client)
         except asyncio.CancelledError:
             words = _words(text)
             cancelled = Judgement("error", sqlstate=AskTimeout.default_sqlstate, reason="cancelled", question=words)
@@ -71,10 +78,14 @@ class Admission:
         return self._record(text, client, judgement, judgement.sql)
 
     def current(self, admitted: Admitted, client: Client) -> bool:
-        """Whether the pair of policy and catalog that admitted this is still in force. If not: admit the text again."""
+        """Whether policy and catalog that admitted this are still in force, and the person's roles still count.
+
+        If not: admit the text again.
+        """
         policy = self.policy()
         catalog = self.database(client.database).catalog()
-        return admitted.versions == versions_of(policy, None if policy.pass_through else catalog)
+        versions = versions_of(policy, None if policy.pass_through else catalog)
+        return admitted.versions == (*versions, self._present(client).principal.known_as)
 
     def passes(self) -> bool:
         """Whether every text is let through as it is: then nothing depends on how it was read."""
@@ -119,18 +130,22 @@ class Admission:
 
     async def judge(self, text: str, client: Client) -> Judgement:
         """The judgement on ``text``, questions answered and the catalog read where needed; records nothing."""
+        return await self._judge(text, self._present(client))
+
+    async def _judge(self, text: str, client: Client) -> Judgement:
+        """``judge``; ``client`` as ``_present`` has it, here and below."""
         context = self._context(client)
         known = self._remembered.get(context, text) if context is not None else None
         if known is not None:
             return known[0] if known[0].sql == known[1] else replace(known[0], sql=known[1])
-        judgement = await self._judge(text, client)
+        judgement = await self._judge_new(text, client)
         if judgement.verdict == "allow" and judgement.limits.cost is not None:
             judgement = await within(judgement, self.database(client.database))
             if judgement.verdict == "allow" and judgement.question is None:
-                self._remembered.put_exact((*judgement.versions, client.principal.name), text, judgement)
+                self._remembered.put_exact((*judgement.versions, client.principal.known_as), text, judgement)
         return judgement
 
-    async def _judge(self, text: str, client: Client) -> Judgement:
+    async def _judge_new(self, text: str, client: Client) -> Judgement:
         """``judge`` for what is not remembered; but for its cost."""
         database = self.database(client.database)
         final = not self._may_refresh(client.database)
@@ -165,7 +180,7 @@ class Admission:
         if judgement is not None and judgement.reason == Reason.UNKNOWN_NAME.value:
             return judgement if final else None
         if judgement is not None and judgement.limits.cost is None:  # else the literals count: see ``judge``
-            context = (*versions_of(policy, catalog), client.principal.name)
+            context = (*versions_of(policy, catalog), client.principal.known_as)
             self._remembered.put(
                 context,
                 text,
@@ -183,7 +198,7 @@ class Admission:
         catalog = None if policy.pass_through else self.database(client.database).catalog()
         if catalog is None and not policy.pass_through:
             return None
-        context = (*versions_of(policy, catalog), client.principal.name)
+        context = (*versions_of(policy, catalog), client.principal.known_as)
         wanted = self._remembered.wants_sample(context, text)
         judgement, sample = await self._read_elsewhere(text, client, elsewhere, policy, catalog, with_sample=wanted)
         if judgement is not None and judgement.reason == Reason.UNKNOWN_NAME.value:
@@ -267,6 +282,24 @@ class Admission:
             )
         return judge_batch(sql, batch, client.principal, policy, catalog)
 
+    def _present(self, client: Client) -> Client:
+        """``client`` with the roles and attributes that the policy in force gives at this moment, from this address."""
+        policy = self.policy()
+        name = client.principal.name
+        if policy.depends_on_presence:
+            principal = policy.present(name, client.host, datetime.fromtimestamp(self.clock() / 1e9, UTC))
+        else:
+            principal = policy.users.get(name) or policy.principal(name)
+        if principal is client.principal or principal == client.principal:
+            return client
+        key = (client.origin, policy.version, principal.known_as)
+        found = self._presences.get(key)
+        if found is None:
+            if len(self._presences) >= PRESENCES:
+                self._presences.clear()
+            self._presences[key] = found = replace(client, principal=principal)
+        return found
+
     def _today(self) -> date:
         return datetime.fromtimestamp(self.clock() / 1e9, UTC).date()
 
@@ -277,9 +310,9 @@ class Admission:
         """What a judgement depends on besides the text; None: the catalog was never read."""
         policy = self.policy()
         if policy.pass_through:
-            return (policy.version, "", client.principal.name)
+            return (policy.version, "", client.principal.known_as)
         catalog = self.database(client.database).catalog()
-        return None if catalog is None else (policy.version, catalog.version, client.principal.name)
+        return None if catalog is None else (policy.version, catalog.version, client.principal.known_as)
 
     def _record(self, text: str, client: Client, judgement: Judgement, sql: str) -> Admitted | Refused:
         """``sql`` is what an allowing judgement says of this very text; its own ``sql`` may be that of another one."""
@@ -294,7 +327,7 @@ class Admission:
                 judgement.statements,
                 judgement.source or text,
                 judgement.notices,
-                judgement.versions,
+                (*judgement.versions, client.principal.known_as),
                 sql != text,
                 judgement.limits,
             )

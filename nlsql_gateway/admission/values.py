@@ -40,6 +40,8 @@ class Client:
     "A random id of the connection, in every record of it."
     protocol: Literal["simple", "extended", "command"] = "simple"
     "How the text came: the Query message, the Parse message, or a command of the CLI."
+    host: str = field(init=False, repr=False, compare=False)
+    "Of the address, without the port."
     origin: Origin = field(init=False, repr=False, compare=False)
     "The same for the audit log."
 
@@ -53,6 +55,7 @@ class Client:
             protocol=self.protocol,
         )
         object.__setattr__(self, "origin", origin)
+        object.__setattr__(self, "host", self.address.rpartition(":")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +135,8 @@ class Admitted(NamedTuple):
     source: str = ""
     "What to admit again when policy or catalog have changed: the client's text, or the SQL that its question became."
     notices: tuple[Notice, ...] = ()
-    versions: tuple[str, str] = ("", "")
-    "(policy, catalog) that decided."
+    versions: tuple[str, ...] = ("", "")
+    "(policy, catalog, the person with the roles that counted) that decided."
     rewritten: bool = False
     "The text sent is not the client's own: positions in upstream errors mean nothing to the client."
     limits: Limits = NONE

@@ -221,7 +221,7 @@ def denials(relation: Relation, principal: Principal, catalog: Catalog, policy: 
     """
     held = [*policy.denials]
     for role in policy.roles.values():
-        if role.name in principal.roles:
+        if role.name in principal.roles or role.name in principal.absent:
             held.extend(role.denials)
     if not held:
         return []

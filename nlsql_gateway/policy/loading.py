@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from nlsql_gateway.errors import ConfigError
-from nlsql_gateway.policy import attribute_types, fragment, masks, open_catalogs, setting_rules
+from nlsql_gateway.policy import attribute_types, fragment, masks, open_catalogs, presence, setting_rules
 from nlsql_gateway.policy.kinds import ALLOWED
 from nlsql_gateway.policy.limits import Limits
 from nlsql_gateway.policy.literals import literal
@@ -27,7 +27,8 @@ from nlsql_gateway.policy.model import (
     Role,
     RowFilter,
 )
-from nlsql_gateway.policy.schema import Denied, Limited, Mask, PolicyFile, Read, RoleFile, Rows, RowsForAll, User
+from nlsql_gateway.policy.presence import Presence
+from nlsql_gateway.policy.schema import Denied, Limited, Mask, PolicyFile, Read, RoleFile, Rows, RowsForAll, User, When
 from nlsql_gateway.policy.setting_rules import SettingRule
 from nlsql_gateway.policy.spelling import nearest
 from nlsql_gateway.policy.values import Attribute
@@ -36,6 +37,8 @@ from nlsql_gateway.sql.quoting import identifier
 
 _Path = tuple[str | int, ...]
 _YAML = "tag:yaml.org,2002:"
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 def load(text: str, source: str) -> Policy:
@@ -147,6 +150,7 @@ def _policy(file: PolicyFile, version: str, faults: _Faults) -> Policy:
         kinds=_kinds(file.statements.deny, faults),
         limits=_limits(file.limits, ("limits",), faults),
         shadow=file.mode == "shadow",
+        depends_on_presence=any(role.presence is not None for role in roles.values()),
         filters=_filters(file.rows, ("rows",), faults),
         denials=_denials(file.deny, ("deny",), faults),
     )
@@ -166,11 +170,33 @@ def _role(name: str, role: RoleFile, keyed: bool, faults: _Faults) -> Role:
         limits=_limits(role.limits, (*path, "limits"), faults),
         shadow=role.mode == "shadow",
         denials=_denials(role.deny, (*path, "deny"), faults),
+        presence=_presence(role, path, faults),
         aggregate_only=tuple(
             AggregateOnly(pattern, column, written.groups_of, frozenset(written.functions))
             for index, written in enumerate(role.aggregate_only)
             for pattern, column in _columns(written.columns, (*path, "aggregate_only", index), faults)
         ),
+    )
+
+
+def _presence(role: RoleFile, path: _Path, faults: _Faults) -> Presence | None:
+    if role.when is None and not role.from_:
+        return None
+    when = role.when or When()
+
+    def read(key: str, function: Callable[[_T], _R], written: _T) -> _R | None:
+        try:
+            return function(written)
+        except ValueError as error:
+            faults.add((*path, *key.split(".")), str(error))
+            return None
+
+    networks = (read("from", presence.network, text) for text in role.from_)
+    return Presence(
+        hours=None if when.hours is None else read("when.hours", presence.hours, when.hours),
+        days=(read("when.days", presence.days, when.days) if when.days is not None else None) or frozenset(range(7)),
+        zone=read("when.zone", presence.zone, when.zone),
+        networks=tuple(one for one in networks if one is not None),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from nlsql_gateway.policy.fragment import Fragment
 from nlsql_gateway.policy.limits import NONE, Limits, together
+from nlsql_gateway.policy.presence import Presence
 from nlsql_gateway.policy.setting_rules import SettingRule, milliseconds
 from nlsql_gateway.policy.values import Attribute
 from nlsql_gateway.sql import Kind, Relation
@@ -24,6 +25,13 @@ class Principal:
     roles: frozenset[str]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     "What row filters call person.…; person.name is the name where no attribute hides it."
+    absent: frozenset[str] = frozenset()
+    "Roles that give nothing at this moment, or from this address. What they deny stays denied."
+
+    @property
+    def known_as(self) -> str:
+        """What a decision depends on besides policy and catalog, as one text."""
+        return f"{self.name}\0{','.join(sorted(self.roles))}" if self.absent else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +155,9 @@ class Role:
     shadow: bool = False
     "See ``Policy.shadows``."
     denials: tuple[Denial, ...] = ()
-    "They hold for whoever has the role, also against what other roles grant."
+    "They hold for whoever has the role, also against what other roles grant, and at any time."
+    presence: Presence | None = None
+    "When and from where the role gives something; None: always."
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +198,8 @@ class Policy:
     "For everybody: what would be refused is noted, and runs."
     open_functions: bool = False
     "Only while shadow mode decides: those of the database's own that are not volatile."
+    depends_on_presence: bool = False
+    "Whether anybody's roles are other ones at other times or elsewhere."
     pooled: bool = False
     "Behind a pooler in transaction mode: ``upstream.pooler`` says so, not the file."
 
@@ -196,6 +208,18 @@ class Policy:
         listed = self.users.get(user)
         return listed if listed is not None else Principal(user, self.default or frozenset(), {"name": user})
 
+    def present(self, user: str, address: str, now: datetime) -> Principal:
+        """The person with the roles that count at this moment, from this address (without port)."""
+        person = self.principal(user)
+        absent = frozenset(
+            name
+            for name in person.roles
+            if name in self.roles
+            and (presence := self.roles[name].presence) is not None
+            and not presence.holds(address, now)
+        )
+        return replace(person, roles=person.roles - absent, absent=absent) if absent else person
+
     def limits_of(self, principal: Principal) -> Limits:
         """What holds for ``principal``: see docs/policy.md, "Limits"."""
         found = together(self.limits, (self.roles[name].limits for name in principal.roles if name in self.roles))
@@ -203,7 +227,7 @@ class Policy:
 
     def shadows(self, principal: Principal) -> bool:
         """Whether ``principal`` is in shadow mode: with the whole policy, or because all roles of the person are."""
-        known = [self.roles[name] for name in principal.roles if name in self.roles]
+        known = [self.roles[name] for name in principal.roles | principal.absent if name in self.roles]
         return self.shadow or (bool(known) and all(role.shadow for role in known))
 
     @property

@@ -155,7 +155,20 @@ class Limited(_Part):
     "The planner's total cost of one statement, as EXPLAIN says it."
 
 
+class When(_Part):
+    hours: str | None = None
+    "08:00-18:00; over midnight when the second is the earlier one. Left out, all day."
+    days: Texts | None = None
+    "mon-fri, or a list of days and ranges; left out, every day."
+    zone: str = "UTC"
+    "Of these hours and days: a name of the IANA's, such as Europe/Berlin."
+
+
 class RoleFile(_Part):
+    when: When | None = None
+    "Outside of it the role gives nothing."
+    from_: Texts = Field(default_factory=list, alias="from")
+    "Networks of client addresses; from elsewhere the role gives nothing."
     read: Annotated[list[Annotated[Read, BeforeValidator(_as_grant)]], BeforeValidator(_as_list)] = Field(
         default_factory=list
     )

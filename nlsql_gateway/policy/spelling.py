@@ -23,6 +23,7 @@ _INSIDE: dict[str, type[BaseModel]] = {
     "settings": schema.Settings,
     "statements": schema.Statements,
     "limits": schema.Limited,
+    "when": schema.When,
 }
 """Key -> what may stand below it."""
 
