@@ -60,7 +60,14 @@ def test_cheap_runs_and_is_remembered_and_dear_does_not(
     refused = [record for record in gateway.records() if record.get("reason") == "limit"]
     assert refused
     assert all(record["sql"] is None for record in refused)
-    assert all(rule.startswith("limit cost (") for record in refused for rule in record["rules"])
+    assert all(rule == "limit cost (at most 500)" for record in refused for rule in record["rules"])
+
+
+def test_the_estimate_is_not_told(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """It would tell of rows behind a filter, whose plans EXPLAIN does not show either."""
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded) as caught:
+        connection.execute(DEAR)
+    assert caught.value.diag.message_primary == "the statement's cost is too high: at most 500"
 
 
 def test_the_literals_count(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
