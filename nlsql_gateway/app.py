@@ -59,11 +59,11 @@ def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
     serving.serve(config, ready=ready)
 
 
-async def explain(config: Path, text: str, *, user: str, database: str) -> dict[str, Any]:
+async def explain(config: Path, text: str, *, user: str, database: str, address: str = "") -> dict[str, Any]:
     """What would become of ``text`` if ``user`` sent it: the keys of the contract, ready for JSON."""
     settings = load(config)
     policy = policy_of(settings)
-    client = Client(policy.principal(user), database, "nlsql-gateway explain", "", "", "command")
+    client = Client(policy.principal(user), database, "nlsql-gateway explain", f"{address}:0", "", "command")
     async with admission(settings, policy, _Unrecorded()) as gate:
         judgement = await gate.judge(text, client)
     return {

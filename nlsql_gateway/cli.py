@@ -118,9 +118,12 @@ def ask(question: str, config: Path, user: str, database: str, *, explain: bool,
 @click.option(
     "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the answer."
 )
-def explain(text: str, config: Path, user: str, database: str, style: str) -> None:
+@click.option(
+    "--from", "address", default="", metavar="IP", help="Where the client is, for roles that count there only."
+)
+def explain(text: str, config: Path, user: str, database: str, style: str, address: str) -> None:
     """Show what would become of TEXT, a statement or a question, without running it. Exit with 1 when refused."""
-    judgement = asyncio.run(app.explain(config, text, user=user, database=database))
+    judgement = asyncio.run(app.explain(config, text, user=user, database=database, address=address))
     if style == "json":
         click.echo(json.dumps(judgement, ensure_ascii=False, indent=2))
     else:

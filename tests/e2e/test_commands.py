@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nlsql_gateway.embedded import retail
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
@@ -45,6 +46,18 @@ def test_explain_shows_the_decision_and_runs_nothing(gateway: RunningGateway, an
     asked = explain(gateway, "-- ask: how many products are there")
     assert (asked["question"], asked["verdict"]) == ("how many products are there", "allow")
     assert len(gateway.records()) == before
+
+
+def test_explain_says_what_holds_from_an_address(gateway: RunningGateway) -> None:
+    policy = gateway.folder / "near.yaml"
+    policy.write_text("version: 1\nname: near\ndefault: near\nroles: {near: {from: 10.0.0.0/8, read: public.*}}\n")
+    settings = yaml.safe_load(gateway.config.read_text()) | {"policy": str(policy)}
+    config = gateway.folder / "near-gateway.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    for more, code in (((), 1), (("--from", "10.1.2.3"), 0), (("--from", "192.0.2.1"), 1)):
+        done = run("explain", "SELECT 1 FROM regions", "--as", "ada", "-d", gateway.database, "-c", config, *more)
+        assert done.returncode == code, done.stdout
+        assert ("no_rule" in done.stdout) is bool(code)
 
 
 def test_ask_prints_rows_in_every_format(gateway: RunningGateway, answering: ScriptedModel, tmp_path: Path) -> None:
