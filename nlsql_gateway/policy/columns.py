@@ -3,7 +3,8 @@
 Hidden columns cannot be reached anyway: the sub-query that stands for the table does not have them. This pass turns
 "column does not exist" from the server into a refusal that says what it is, keeps a hidden column's name from being
 taken by a column of an outer query, and is the second opinion: a statement that the two parsers read differently is
-refused. Statements that read system relations only are left to libpg_query: sqlglot cannot read all of psql's.
+refused. Statements that read system relations only are left to libpg_query: sqlglot cannot read all of psql's. What
+sqlglot cannot read at all may run where no name in it is a hidden column's, so that there is nothing to resolve.
 
 sqlglot's scopes are used, not its ``qualify``: that expands and renames in place and costs twice as much.
 """
@@ -11,7 +12,7 @@ sqlglot's scopes are used, not its ``qualify``: that expands and renames in plac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 import sqlglot
 from sqlglot import exp
@@ -27,6 +28,11 @@ from nlsql_gateway.sql import Kind
 
 _POSTGRES = Dialect.get_or_raise("postgres")
 """Made once: by its name sqlglot makes a new one for every call."""
+
+_OTHER_SOURCES = frozenset(
+    {"RangeSubselect", "RangeFunction", "RangeTableFunc", "JsonTable", "CommonTableExpr", "colnames"}
+)
+"""What may give columns of any name, besides tables: the grammar's nodes, and an alias's list of columns."""
 
 _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 
@@ -57,8 +63,18 @@ def check_columns(case: Case) -> Case | Deny:
 
 
 def _unread(case: Case) -> Case | Deny:
-    """sqlglot cannot read it. Where all of every table may be read, there is nothing that it could have found."""
-    if any(not read.system for read in case.restricted):
+    """sqlglot cannot read it: then no name in it may be that of a column that is hidden, wherever it stands.
+
+    What is left names readable columns only, and whole rows and stars of the sub-queries that stand for the tables.
+    """
+    hidden: set[str] = set()
+    for read in case.restricted:
+        if not read.system:
+            assert read.access is not None
+            hidden |= {column.name for column in read.access.relation.columns} - read.access.names
+            hidden |= _SYSTEM_COLUMNS
+    named = {name for use in case.survey.columns for name in use.fields}
+    if hidden & (named | case.survey.attributes | case.survey.using):
         return case.deny(
             Reason.NOT_UNDERSTOOD,
             "the statement could not be checked: one of the two parsers cannot read it",
@@ -133,13 +149,24 @@ def _joined(case: Case) -> Deny | None:
         hidden = {column.name for column in read.access.relation.columns} - read.access.names
         for name in sorted(hidden & (case.survey.using | case.survey.attributes)):
             return _denied(case, name)
-        if hidden and case.survey.natural:
+        if hidden and case.survey.natural and _could_join(case, read, hidden):
             return case.deny(
                 Reason.CONSTRUCT,
-                "NATURAL JOIN is not allowed on a table of which you may read only some columns",
+                "NATURAL JOIN is not allowed where it could join on a column that you may not read",
                 hint="use JOIN … USING (columns)",
             )
     return None
+
+
+def _could_join(case: Case, read: Read, hidden: Set[str]) -> bool:
+    """Whether anything else in FROM has, or may have, a column of a hidden one's name."""
+    if case.survey.keys & _OTHER_SOURCES:
+        return True
+    others = [other for other in case.reads if other is not read]
+    return any(
+        other.access is None or any(column.name in hidden for column in other.access.relation.columns)
+        for other in others
+    )
 
 
 def _copied(case: Case) -> Deny | None:
