@@ -44,10 +44,11 @@ def additions(found: Survey, reads: Sequence[Read]) -> Iterator[Addition]:
 def _missing(select: Node, read: Read, others: Sequence[Read | None]) -> list[str]:
     assert read.access is not None
     called = read.use.called
+    merged = frozenset(joined_using(select.get("fromClause", [])))
     own = {
         column.name
         for column in read.access.relation.columns
-        if all(other is not None and _lacks(other, column.name) for other in others)
+        if column.name in merged or all(other is not None and _lacks(other, column.name) for other in others)
     }
 
     def column(fields: tuple[str, ...]) -> str | None:
@@ -83,6 +84,15 @@ def tables_of(items: list[Node]) -> Iterator[int]:
             yield from tables_of([item["JoinExpr"]["larg"], item["JoinExpr"]["rarg"]])
         else:
             yield -1
+
+
+def joined_using(items: list[Node]) -> Iterator[str]:
+    """The columns that USING makes one of several: a bare name that is valid means all of them."""
+    for item in items:
+        if "JoinExpr" in item:
+            join = item["JoinExpr"]
+            yield from strings(join.get("usingClause", []))
+            yield from joined_using([join["larg"], join["rarg"]])
 
 
 @dataclass(frozen=True, slots=True)
