@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from nlsql_gateway.policy.case import Read
@@ -39,8 +40,22 @@ _TEXTS: Final = ("text", "character varying")
 """Only =: what comes before what is the collation's affair."""
 
 
-def conditions(survey: Survey, reads: Sequence[Read]) -> Mapping[int, tuple[str, ...]]:
-    """For each table with a row filter, by its location: what to add to that filter."""
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    numbers: frozenset[int]
+    "Of those that the statement has once."
+    as_texts: bool
+    "Whether = of a text and a parameter can only be pg_catalog's."
+
+
+def conditions(
+    survey: Survey, reads: Sequence[Read], own_operators: frozenset[str] | None = None
+) -> Mapping[int, tuple[str, ...]]:
+    """For each table with a row filter, by its location: what to add to that filter.
+
+    ``own_operators`` are the catalog's: with an = of their own, or where it is not known, texts are not compared with
+    parameters.
+    """
     filtered = {
         read.use.location: read
         for read in reads
@@ -49,7 +64,10 @@ def conditions(survey: Survey, reads: Sequence[Read]) -> Mapping[int, tuple[str,
     found: dict[int, tuple[str, ...]] = {}
     if filtered:
         parameters = Counter(survey.parameters)
-        once = frozenset(number for number, count in parameters.items() if count == 1)
+        once = _Parameters(
+            frozenset(number for number, count in parameters.items() if count == 1),
+            own_operators is not None and "=" not in own_operators,
+        )
         for select in survey.selects:
             if "whereClause" not in select:
                 continue
@@ -62,7 +80,7 @@ def conditions(survey: Survey, reads: Sequence[Read]) -> Mapping[int, tuple[str,
     return found
 
 
-def _conditions(where: Node, read: Read, others: Sequence[Read | None], once: frozenset[int]) -> Iterator[str]:
+def _conditions(where: Node, read: Read, others: Sequence[Read | None], once: _Parameters) -> Iterator[str]:
     assert read.access is not None
     columns = {column.name: column for column, shown in read.access.columns if shown is None}
     called, own = read.use.called, {name for name in columns if all(_lacks(other, name) for other in others)}
@@ -100,7 +118,7 @@ def _conditions(where: Node, read: Read, others: Sequence[Read | None], once: fr
 
 
 def _compared(
-    read: Read, once: frozenset[int], column: Column | None, operator: str, values: Sequence[Node], between: str = ""
+    read: Read, once: _Parameters, column: Column | None, operator: str, values: Sequence[Node], between: str = ""
 ) -> str:
     """The comparisons with each of ``values``; empty when one of them may not go inside."""
     if column is None or not values:
@@ -112,7 +130,7 @@ def _compared(
     return between.join(f"({name} {value})" if between else f"{name} {value}" for value in shown)
 
 
-def _value(node: Node, column: Column, operator: str, once: frozenset[int]) -> str:
+def _value(node: Node, column: Column, operator: str, once: _Parameters) -> str:
     """The value as SQL; empty when it is none, or makes a comparison that is not known to be leakproof."""
     kind = column.type.partition("(")[0]
     is_text = kind in _TEXTS and operator == "="
@@ -120,7 +138,7 @@ def _value(node: Node, column: Column, operator: str, once: frozenset[int]) -> s
         return ""
     if "ParamRef" in node:
         number = node["ParamRef"].get("number", 0)
-        return _parameter(kind, operator, number) if number in once else ""
+        return _parameter(kind, operator, number, once) if number in once.numbers else ""
     constant = node.get("A_Const", {})
     if "ival" in constant and kind in _INTEGERS:
         return str(constant["ival"].get("ival", 0))
@@ -129,13 +147,16 @@ def _value(node: Node, column: Column, operator: str, once: frozenset[int]) -> s
     return ""
 
 
-def _parameter(kind: str, operator: str, number: int) -> str:
+def _parameter(kind: str, operator: str, number: int, once: _Parameters) -> str:
     """A parameter may be of whatever type the client declares, and that decides which operator it is.
 
     The smaller integers and uuid convert without fail to all that they can be compared with. bigint does not to oid,
-    so the parameter is made one; that is the same comparison for = alone (2.4 would be rounded). A date may not fit a
-    timestamp, and equality of texts may be an extension's own: these stay outside.
+    so the parameter is made one; that is the same comparison for = alone (2.4 would be rounded). A text is compared as
+    text, name or bpchar, which it converts to without fail, unless there is another = that could be meant. A date may
+    not fit a timestamp: these stay outside.
     """
+    if kind in _TEXTS:
+        return f"${number}" if once.as_texts else ""
     if kind == "bigint":
         return f"${number}::bigint" if operator == "=" else ""
     return f"${number}" if kind in _INTEGERS or kind == "uuid" else ""

@@ -123,7 +123,8 @@ class _Splicer:
         self.origin = case.statement.origin
         self.tokens = case.statement.words
         self.unfenced = unfenced(case)
-        self.inside = conditions(case.survey, [read for read in case.reads if read.use.location not in self.unfenced])
+        fenced = [read for read in case.reads if read.use.location not in self.unfenced]
+        self.inside = conditions(case.survey, fenced, case.catalog.own_operators)
         self.veiled = could_tell(case.survey, case.catalog)
         self.at = {token.start - self.origin: index for index, token in enumerate(self.tokens)}
 

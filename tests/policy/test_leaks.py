@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
+from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.policy import Allow, decide, load
 from nlsql_gateway.server.catalog_reading import read
 from nlsql_gateway.sql import Batch, Catalog, classify
@@ -149,3 +150,22 @@ def test_an_operator_of_ones_own_could_be_meant(leaks: Leaks) -> None:
         assert FENCE in Leaks(leaks.server).decided(sql)
     finally:
         leaks.server.execute("DROP OPERATOR = (varchar, varchar); DROP FUNCTION loud", DATABASE)
+
+
+@pytest.mark.parametrize("kind", ["text", "varchar", "char(5)", "name", "unknown"])
+def test_a_text_parameter_goes_inside_the_fence_whatever_its_type(leaks: Leaks, kind: str) -> None:
+    sql = "SELECT count(*) FROM many WHERE note = $1 AND 1 / n > 0"
+    decided = leaks.decided(sql)
+    assert "(many.note OPERATOR(pg_catalog.=) $1)" in decided
+    prepare = f"PREPARE p ({kind}) AS {{}}; EXECUTE p ('1')"
+    assert leaks.server.execute(prepare.format(decided), DATABASE) == "100"
+    assert leaks.server.execute(prepare.format(decided).replace("'1'", "'hidden'"), DATABASE) == "0"
+
+
+def test_a_text_parameter_of_a_type_that_has_no_such_comparison_fails_as_without_the_filter(leaks: Leaks) -> None:
+    decided = leaks.decided("SELECT count(*) FROM many WHERE note = $1 AND 1 / n > 0")
+    for kind in ("integer", "regclass", "json"):
+        with pytest.raises(UpstreamError, match="operator does not exist"):
+            leaks.server.execute(f"PREPARE p ({kind}) AS {decided}", DATABASE)
+        with pytest.raises(UpstreamError, match="operator does not exist"):
+            leaks.server.execute(f"PREPARE p ({kind}) AS SELECT count(*) FROM many WHERE note = $1", DATABASE)
