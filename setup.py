@@ -17,7 +17,18 @@ COMPILED = [
     *(
         f"nlsql_gateway/server/{name}.py"
         for name in (
-            *("accounts", "conversation", "effects", "names", "refusals", "relay", "renewals", "repeats", "requests"),
+            *(
+                "accounts",
+                "conversation",
+                "effects",
+                "meter",
+                "names",
+                "refusals",
+                "relay",
+                "renewals",
+                "repeats",
+                "requests",
+            ),
             *("responses", "session", "turn"),
         )
     ),

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from benchmarks import chart, columns, connections, decisions, filters, memory, pgbench, report, streams
+from benchmarks import chart, columns, connections, decisions, filters, memory, neighbours, pgbench, report, streams
 from benchmarks.columns import BenchmarkError, Column
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.policy import load
@@ -111,6 +111,8 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
                 results.decide_us = decisions.decide_us(decisions.catalog(server.port), policy)
                 results.row_filters = _measure_filters(server, folder, plan, progress)
                 results.decide_us |= decisions.tpc_us(server)
+                results.neighbours_us = neighbours.times_us(column, plan.seconds)
+                progress(f"beside large statements: p99 {results.neighbours_us['meanwhile_p99']:,} us")
         for number in range(plan.rounds):
             rates = connections.per_second(folder / str(number), server, plan.names, plan.seconds, _threads())
             for name, rate in rates.items():

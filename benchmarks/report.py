@@ -42,6 +42,8 @@ class Results:
     idle_kb: float | None = None
     "The gateway's, for each client."
     decide_us: dict[str, float] = field(default_factory=dict)
+    neighbours_us: dict[str, int] = field(default_factory=dict)
+    "Of known statements, while another client's large ones are read, and alone."
     row_filters: dict[str, Any] = field(default_factory=dict)
     "As ``filters.as_json`` gives it."
 
@@ -67,6 +69,8 @@ class Results:
             found["idle_kb_per_client"] = round(self.idle_kb, 1)
         if self.decide_us:
             found["decide_us"] = {name: round(value, 1) for name, value in self.decide_us.items()}
+        if self.neighbours_us:
+            found["neighbours_us"] = self.neighbours_us
         if self.row_filters:
             found["row_filters"] = self.row_filters
         return found
@@ -122,6 +126,8 @@ def table(found: Mapping[str, Any]) -> str:
         lines.append(f"added latency, one client, simple: p50 {added['p50']} us, p99 {added['p99']} us")
     if "idle_kb_per_client" in found:
         lines.append(f"idle memory: {found['idle_kb_per_client']} kB a client")
+    for name, value in found.get("neighbours_us", {}).items():
+        lines.append(f"beside large statements: {name}, us  {value:,}")
     for name, value in found.get("decide_us", {}).items():
         lines.append(f"decide {name}: {value} us")
     if "row_filters" in found:

@@ -34,6 +34,7 @@ def test_measures_every_figure_of_every_column() -> None:
     assert found["growth_kb"]["gateway"] < 32 * 1024
     assert found["idle_kb_per_client"] > 0
     assert all(value > 0 for value in found["decide_us"].values())
+    assert {"alone_p99", "meanwhile_p50", "meanwhile_p99"} <= set(found["neighbours_us"])
     assert {"hit", "tpch_p50", "tpcds_p50"} <= set(found["decide_us"])
     assert len(found["row_filters"]["by_query"]) == 22
 
