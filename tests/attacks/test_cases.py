@@ -67,4 +67,16 @@ def test_every_own_case_says_what_must_happen() -> None:
     for path in OWN:
         for case in yaml.safe_load(path.read_text()):
             assert len(case.keys() & {"deny", "allow", "harmless"}) == 1, case
-            assert case.keys() <= {"case", "sql", "as", "first", "deny", "allow", "harmless", "sqlstate", "rows", "why"}
+            assert case.keys() <= {
+                "case",
+                "sql",
+                "as",
+                "first",
+                "deny",
+                "allow",
+                "harmless",
+                "sqlstate",
+                "rows",
+                "why",
+                "source",
+            }
