@@ -39,6 +39,7 @@ test-pure: install ## the rooms that are compiled, tested as plain Python
 
 suites: install ## other projects' own tests, through the gateway (SUITE=asyncpg: that one alone)
 	$(if $(SUITE),,$(BIN)/python -m tests.drivers.regress)
+	$(if $(SUITE),,$(BIN)/python -m tests.roundtrip)
 	$(BIN)/python -m tests.suites $(SUITE)
 
 fuzz: install ## fuzz what reads bytes (TARGET=framing SECONDS=600), keep the corpus; cut the line after every byte
