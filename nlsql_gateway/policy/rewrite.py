@@ -52,7 +52,7 @@ def rewrite(case: Case) -> Case | Deny:
     if not restricted and not guarded:
         return case
     splicer = _Splicer(case)
-    splices = [splicer.relation(read) for read in restricted]
+    splices = [splicer.relation(read) for read in restricted] + splicer.binary()
     for call in guarded:
         splices += splicer.guard(call)
     for use in case.survey.columns:
@@ -212,6 +212,13 @@ class _Splicer:
             source = self.case.statement.text.encode()
             columns = source[self._end(opening) : self._start(last)].decode()
         return self._splice(first, last, f"(SELECT {columns} FROM {query})")
+
+    def binary(self) -> list[Splice]:
+        """``COPY BINARY t``, the syntax before version 9.0, is for tables only: a query has BINARY at the end."""
+        if self.case.statement.kind is not Kind.COPY_TO or self._code(1) != TokenCode.BINARY:
+            return []
+        end = self._end(len(self.tokens) - 1)
+        return [Splice(self._start(1), self._start(2), ""), Splice(end, end, " BINARY")]
 
     def _names(self, first: int, count: int) -> int:
         """The index of the last token of ``count`` names with dots between them; U&"…" UESCAPE '…' is one name."""
