@@ -20,10 +20,10 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from nlsql_gateway.policy.access import denials
 from nlsql_gateway.policy.case import Case, Read
 from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.functions import callable_by_attribute
+from nlsql_gateway.policy.words import why_column
 from nlsql_gateway.sql import Kind
 
 _POSTGRES = Dialect.get_or_raise("postgres")
@@ -187,20 +187,9 @@ def _denied(case: Case, written: str, location: int | None = None) -> Deny:
     return case.deny(
         Reason.COLUMN_DENIED,
         f"permission denied for column {written}",
-        hint=_why(case, written.rpartition(".")[2]),
+        hint=why_column(case, written.rpartition(".")[2]),
         location=location,
     )
-
-
-def _why(case: Case, name: str) -> str:
-    """In the words of the ``deny`` rule that closes the column, where it has some."""
-    for read in case.reads:
-        if read.access is None or read.system or name in read.access.names:
-            continue
-        for rule in denials(read.access.relation, case.principal, case.catalog, case.policy):
-            if rule.columns is not None and name in rule.columns and rule.because:
-                return rule.because
-    return "no rule of the policy lets you read it"
 
 
 def _unknown(case: Case, written: str, location: int | None = None) -> Deny:

@@ -150,6 +150,7 @@ def _policy(file: PolicyFile, version: str, faults: _Faults) -> Policy:
         kinds=_kinds(file.statements.deny, faults),
         limits=_limits(file.limits, ("limits",), faults),
         shadow=file.mode == "shadow",
+        contact=file.contact,
         depends_on_presence=any(role.presence is not None for role in roles.values()),
         filters=_filters(file.rows, ("rows",), faults),
         denials=_denials(file.deny, ("deny",), faults),
@@ -207,6 +208,7 @@ def _grant(read: Read, path: _Path, faults: _Faults) -> Grant:
         columns=frozenset(read.columns) if read.columns is not None else None,
         hidden=frozenset(read.hide),
         views=read.views,
+        because=read.because,
     )
 
 

@@ -69,6 +69,8 @@ class Grant:
     "Columns not to be read, of those above."
     views: bool = False
     "A pattern with * covers views and materialised views too: they read their tables with their owner's rights."
+    because: str = ""
+    "Told to the person who is refused a column that this leaves out."
 
     def rank(self, relation: Relation) -> int | None:
         """How closely this names ``relation``; None: not at all."""
@@ -198,6 +200,8 @@ class Policy:
     "For everybody: what would be refused is noted, and runs."
     open_functions: bool = False
     "Only while shadow mode decides: those of the database's own that are not volatile."
+    contact: str = ""
+    "Told to whoever is refused something that no rule gives, where no rule has words of its own."
     depends_on_presence: bool = False
     "Whether anybody's roles are other ones at other times or elsewhere."
     pooled: bool = False

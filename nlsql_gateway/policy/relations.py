@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nlsql_gateway.policy.access import access, denials
+from nlsql_gateway.policy.access import access
 from nlsql_gateway.policy.builtin_functions import NAMING
 from nlsql_gateway.policy.case import Case, Read
 from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.names import find, is_open, split
 from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
 from nlsql_gateway.policy.sensitive import names_only, without_sensitive
+from nlsql_gateway.policy.words import why_table
 from nlsql_gateway.sql.survey import RelationUse, constant
 
 MAX_RELATIONS = 500
@@ -62,18 +63,9 @@ def _read(case: Case, use: RelationUse) -> Read | Deny:
     return case.deny(
         Reason.NO_RULE,
         f"permission denied for {use.written}",
-        hint=_why(key, case),
+        hint=why_table(key, case),
         location=use.location,
     )
-
-
-def _why(key: tuple[str, str], case: Case) -> str:
-    """In the words of the ``deny`` rule that closes the table, where it has some."""
-    if key[0] not in SYSTEM_SCHEMAS:
-        for rule in denials(case.catalog.relations[key], case.principal, case.catalog, case.policy):
-            if rule.columns is None and rule.because:
-                return rule.because
-    return "no rule of the policy lets you read it"
 
 
 def _named_in_strings(case: Case) -> Deny | None:
@@ -96,7 +88,7 @@ def _named_in_strings(case: Case) -> Deny | None:
             return case.deny(
                 Reason.NO_RULE,
                 f"permission denied for {text}",
-                hint=_why(key, case),
+                hint=why_table(key, case),
                 location=location,
             )
     return None

@@ -63,6 +63,8 @@ class Read(_Part):
     "All but these."
     views: bool = False
     "A pattern covers views and materialised views too."
+    because: str = ""
+    "Told to the person who is refused a column that this leaves out."
 
 
 class Denied(_Part):
@@ -216,6 +218,8 @@ class PolicyFile(_Part):
     "Attribute -> its PostgreSQL type."
     users: dict[str, User] = Field(default_factory=dict)
     roles: dict[str, RoleFile] = Field(default_factory=dict)
+    contact: str = ""
+    "Whom to ask for more: told with refusals."
     deny: Denials = Field(default_factory=list)
     "Not to be read by anybody."
     rows: list[RowsForAll] = Field(default_factory=list)

@@ -72,6 +72,7 @@ def test_keys() -> None:
             "attributes",
             "default",
             "roles",
+            "contact",
             "deny",
             "rows",
             "search_path",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -166,6 +167,37 @@ roles: {a: {read: [public.*, {tables: public.orders, hide: ssn}]}, b: {deny: [{t
     assert hint(policy, "SELECT s.pay FROM staff s JOIN orders o ON o.id = s.id", database) == "pay is private"
     assert hint(policy, "SELECT ssn FROM orders", database) == nothing
     assert hint(policy, "SELECT id FROM v_open", database) == nothing
+
+
+def test_the_words_of_who_gives_a_part(database: Company) -> None:
+    policy = """
+version: 1
+name: t
+contact: ask the data office
+users: {x: {roles: [a, far]}}
+roles:
+  a:
+    read: [{tables: public.orders, hide: ssn, because: orders need no number}, {tables: public.staff, columns: id}]
+  far: {from: 192.0.2.0/24, read: public.customers}
+"""
+    assert hint(policy, "SELECT ssn FROM orders", database) == "orders need no number"
+    assert hint(policy, "SELECT pay FROM staff", database) == "ask the data office"
+    assert hint(policy, "SELECT id FROM hr_salaries", database) == "ask the data office"
+    assert hint(policy, "SELECT 1 FROM pg_authid", database) == "no rule of the policy lets you read it"
+
+
+def test_a_role_that_counts_at_other_times_is_the_reason(database: Company) -> None:
+    rules = load(
+        "version: 1\nname: t\nusers: {x: {roles: far}}\nroles: {far: {from: 192.0.2.0/24, read: public.customers}}\n",
+        "t.yaml",
+    )
+    for name, words in (("customers", "at other times, or from other networks"), ("staff", "no rule of the policy")):
+        batch = classify(f"SELECT id FROM {name}")
+        assert isinstance(batch, Batch)
+        person = rules.present("x", "10.0.0.1", datetime(2026, 1, 5, tzinfo=UTC))
+        decision = decide(batch.statements[0], person, database.catalog, rules)
+        assert isinstance(decision, Deny)
+        assert words in decision.hint
 
 
 READ_1 = (
