@@ -57,7 +57,7 @@ def check_columns(case: Case) -> Case | Deny:
         )
     try:
         scopes = traverse_scope(tree)
-        return _Names(case, scopes).check() or _misread(case, tree, scopes) or case
+        return _Names(case, scopes).check() or _misread(case, tree, scopes) or _overlooked(case, tree) or case
     except Exception:  # noqa: BLE001 - sqlglot on text that it half understands: any error means that it does not
         return _unread(case)
 
@@ -67,21 +67,40 @@ def _unread(case: Case) -> Case | Deny:
 
     What is left names readable columns only, and whole rows and stars of the sub-queries that stand for the tables.
     """
+    named = {name for use in case.survey.columns for name in use.fields}
+    if _hidden(case) & (named | case.survey.attributes | case.survey.using):
+        return _unchecked(case)
+    return _calls(case) or case
+
+
+def _hidden(case: Case) -> set[str]:
+    """The names of all columns that the sub-queries do not have and the tables have."""
     hidden: set[str] = set()
     for read in case.restricted:
         if not read.system:
             assert read.access is not None
             hidden |= {column.name for column in read.access.relation.columns} - read.access.names
             hidden |= _SYSTEM_COLUMNS
-    named = {name for use in case.survey.columns for name in use.fields}
-    if hidden & (named | case.survey.attributes | case.survey.using):
-        return case.deny(
-            Reason.NOT_UNDERSTOOD,
-            "the statement could not be checked: one of the two parsers cannot read it",
-            sqlstate="0A000",
-            hint="write it in a simpler way",
-        )
-    return _calls(case) or case
+    return hidden
+
+
+def _unchecked(case: Case) -> Deny:
+    return case.deny(
+        Reason.NOT_UNDERSTOOD,
+        "the statement could not be checked: one of the two parsers cannot read it",
+        sqlstate="0A000",
+        hint="write it in a simpler way",
+    )
+
+
+def _overlooked(case: Case, tree: exp.Query) -> Deny | None:
+    """A hidden column's name where sqlglot sees no column: an outer query's could take its place."""
+    hidden = _hidden(case)
+    ours = Counter(use.fields[-1] for use in case.survey.columns if use.fields[-1] in hidden)
+    if not ours:
+        return None
+    theirs = Counter(column.name for column in tree.find_all(exp.Column))
+    return _unchecked(case) if any(theirs[name] < count for name, count in ours.items()) else None
 
 
 def _misread(case: Case, tree: exp.Query, scopes: Sequence[Scope]) -> Deny | None:
