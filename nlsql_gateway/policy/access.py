@@ -118,7 +118,7 @@ class Access:
 
     @cached_property
     def _plain(self) -> str:
-        return f"{identifier(self.relation.name)}.*" if self.wide else self._items(self.columns, veiled=False)
+        return self._items(self.columns, veiled=False)
 
     @cached_property
     def _veiled(self) -> str:
