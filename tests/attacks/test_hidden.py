@@ -58,8 +58,9 @@ def test_the_error_means_something(house: House) -> None:
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_no_hidden_row_is_computed(house: House, plan: str) -> None:
-    states = attack(house, plan, 1000 * PLANS.index(plan), 1000)
-    assert states["ran"] > 400, states
+    count = 200 if "parallel" in plan else 500  # starting workers takes its time
+    states = attack(house, plan, 1000 * PLANS.index(plan), count)
+    assert states["ran"] > count / 2, states
 
 
 def main(count: str = "100000", seed: str = "1000000") -> None:
