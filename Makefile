@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-pure fuzz suites check lint types imports bench format clean
+.PHONY: help install demo test test-pure fuzz proof suites check lint types imports bench format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: install ## all tests; fetches the model the first time
 test-pure: install ## the rooms that are compiled, tested as plain Python
 	@find . -name '*.so' -not -path './$(VENV)/*' -delete; rm -f $(VENV)/.compiled
 	$(BIN)/python -m pytest tests/wire tests/audit tests/admission tests/server
+
+proof: install ## random queries under random policies, against row security and filtered copies (QUERIES=20000 SEED=1000)
+	$(BIN)/python -m tests.proof --queries $(or $(QUERIES),20000) $(if $(SEED),--seed $(SEED))
 
 suites: install ## other projects' own tests, through the gateway (SUITE=asyncpg: that one alone)
 	$(if $(SUITE),,$(BIN)/python -m tests.drivers.regress)

@@ -1,0 +1,246 @@
+"""One world on a real server, a real gateway before it, and each query run three ways."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import psycopg
+from psycopg import pq
+
+from nlsql_gateway.embedded.postgres import EmbeddedPostgres
+from tests.e2e import harness
+from tests.proof import native, world
+from tests.proof.queries import Query, Writer
+from tests.proof.world import World
+
+SERVICE: Final = "proof_gateway"
+REFUSALS: Final = ("42", "0A", "25", "54")
+"""Classes of SQLSTATE that refuse a statement before any row is read."""
+
+
+class Answer(NamedTuple):
+    state: str
+    "The SQLSTATE; empty: it ran."
+    message: str = ""
+    columns: tuple[tuple[str, int], ...] = ()
+    rows: tuple[tuple[bytes | None, ...], ...] = ()
+
+    @property
+    def ran(self) -> bool:
+        return not self.state
+
+    @property
+    def refused(self) -> bool:
+        return self.state[:2] in REFUSALS
+
+
+@dataclass
+class Report:
+    verdicts: Counter[str] = field(default_factory=Counter)
+    constructs: Counter[str] = field(default_factory=Counter)
+    "Of the queries that ran and were the same three ways."
+    blocked: Counter[str] = field(default_factory=Counter)
+    "What the gateway alone refuses, by its words."
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def queries(self) -> int:
+        return self.verdicts.total()
+
+    def lines(self) -> str:
+        shares = ", ".join(
+            f"{name} {count} ({count / self.queries:.1%})" for name, count in self.verdicts.most_common()
+        )
+        constructs = ", ".join(f"{name} {count}" for name, count in self.constructs.most_common())
+        return f"{self.queries} queries: {shares}\nran the same: {constructs}\nblocked: {self.blocked.most_common(8)}"
+
+
+class Arena:
+    """One person's three connections."""
+
+    def __init__(self, of: World, person: str, gateway: str, server: str) -> None:
+        self.world, self.person = of, person
+        self.gateway = psycopg.connect(gateway, autocommit=True)
+        self.native = psycopg.connect(server, autocommit=True)
+        self.plain = psycopg.connect(server, autocommit=True)
+        for connection, role in ((self.native, f"native_{person}"), (self.plain, "plain")):
+            path = f"{'native' if role != 'plain' else 'plain'}_{person}"
+            connection.execute(f"SET search_path = {path}; SET ROLE {role}; SET statement_timeout = '5s'".encode())
+
+    def close(self) -> None:
+        for connection in (self.gateway, self.native, self.plain):
+            connection.close()
+
+    def ask(self, query: Query) -> tuple[Answer, Answer, Answer]:
+        return tuple(run(one, query) for one in (self.gateway, self.native, self.plain))  # type: ignore[return-value]
+
+
+def run(connection: psycopg.Connection[Any], query: Query) -> Answer:
+    line = connection.pgconn
+    if query.cursor:
+        line.exec_(b"BEGIN")
+        result = line.exec_(b"DECLARE c CURSOR FOR " + query.text.encode())
+        if result.status != pq.ExecStatus.FATAL_ERROR:
+            result = line.exec_(b"FETCH ALL FROM c")
+        answer = _answer(result)
+        line.exec_(b"ROLLBACK")
+        return answer
+    if query.parameters:
+        values = [str(value).encode() for value in query.parameters]
+        return _answer(line.exec_params(query.text.encode(), values, [23] * len(values)))
+    return _answer(line.exec_(query.text.encode()))
+
+
+def _answer(result: Any) -> Answer:
+    if result.status != pq.ExecStatus.TUPLES_OK:
+        state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"-----").decode()
+        words = (result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"").decode()
+        return Answer(state, words)
+    places = range(result.nfields)
+    columns = tuple(((result.fname(n) or b"").decode(), result.ftype(n)) for n in places)
+    rows = tuple(tuple(result.get_value(row, n) for n in places) for row in range(result.ntuples))
+    return Answer("", "", columns, rows)
+
+
+def same(left: Answer, right: Answer, ordered: bool) -> bool:
+    if left.columns != right.columns:
+        return False
+    return left.rows == right.rows if ordered else Counter(left.rows) == Counter(right.rows)
+
+
+def verdict(answers: tuple[Answer, Answer, Answer], query: Query) -> str:
+    """What came of a query; FAULT: the gateway gave what it must not, or something else.
+
+    Which of the rows that are seen meet an expression that fails depends on the plan (manual, 4.2.14 "Expression
+    Evaluation Rules"), so one way may fail alone where the query has such. That no hidden row makes it fail is for
+    interference.py.
+    """
+    ordered = query.ordered
+    ours, natively, plainly = answers
+    if "57014" in (ours.state, natively.state, plainly.state):
+        return "too slow"
+    if ours.ran:
+        if not plainly.ran:
+            return "FAULT: ran, though it must not on what is seen" if plainly.refused else "failed elsewhere only"
+        if not same(ours, plainly, ordered):
+            return "FAULT: not what is seen"
+        if natively.refused:
+            return "narrowed"
+        if not natively.ran:
+            return "failed elsewhere only"
+        return ("same" if ours.rows else "same, no rows") if same(ours, natively, ordered) else "FAULT: not as natively"
+    if ours.refused:
+        return "blocked by the gateway alone" if natively.ran else "both refuse"
+    if natively.ran and plainly.ran:
+        return "failed here only" if "may fail" in query.constructs else "FAULT: failed here only"
+    return "both fail"
+
+
+def query_for(of: World, person: str, number: int, chance: random.Random | None = None) -> Query:
+    """The query of this number. A few name what the person may not see."""
+    chance = chance or random.Random(f"{of.seed}/{person}/{number}")
+    visible = []
+    for relation in of.relations.values():
+        if rules := of.rules(person, relation.name):
+            names = native.shown(relation, rules)
+            visible.append((relation.name, tuple(pair for pair in relation.columns if pair[0] in names)))
+    if not visible or chance.random() < 0.06:
+        visible = [(relation.name, relation.columns) for relation in of.relations.values()]
+    return Writer(chance, visible, unsafe=chance.random() < 0.1).query()
+
+
+def compare(arena: Arena, query: Query, report: Report) -> str:
+    answers = arena.ask(query)
+    found = verdict(answers, query)
+    report.verdicts[found] += 1
+    if found in ("same", "same, no rows", "narrowed"):
+        report.constructs.update(query.constructs)
+    elif found.startswith("blocked"):
+        report.blocked[f"{answers[0].state} {answers[0].message}"[:110]] += 1
+    elif found.startswith("FAULT"):
+        report.faults.append(reproducer(arena.world, arena.person, query, found, answers))
+    return found
+
+
+def reproducer(of: World, person: str, query: Query, found: str, answers: tuple[Answer, ...]) -> str:
+    """All that one needs to see the fault again."""
+    ways = "\n".join(
+        f"-- {way}: {one.state} {one.message} {one.columns} {len(one.rows)} rows {sorted(map(repr, one.rows))[:6]}"
+        for way, one in zip(("gateway", "native", "plain"), answers, strict=False)
+    )
+    return (
+        f"-- {found}; world {of.seed}, {person}\n{ways}\n{query.text}\n-- parameters {query.parameters}\n"
+        f"-- policy:\n{of.policy()}\n-- tables:\n{of.schema()}\n{of.insert(of.rows)}"
+    )
+
+
+@dataclass
+class Ground:
+    """Worlds on one server; each has a database and a gateway of its own."""
+
+    postgres: EmbeddedPostgres
+
+    def __post_init__(self) -> None:
+        self.postgres.execute(f"CREATE ROLE {SERVICE} LOGIN PASSWORD '{SERVICE}'; CREATE ROLE plain")
+        for person in world.PEOPLE:
+            self.postgres.execute(f"CREATE ROLE native_{person}")
+
+    def fill(self, of: World, database: str, rows: dict[str, list[tuple[object, ...]]]) -> None:
+        copies = "\n".join(f"{native.native(of, person)}\n{native.plain(of, person)}" for person in of.people)
+        self.postgres.execute(f"{of.insert(rows)}\n{copies}", database)
+
+    @contextlib.contextmanager
+    def database(self, of: World) -> Iterator[str]:
+        """The world's tables alone, filled."""
+        name = f"proof_{of.seed}_tables"
+        self.postgres.execute(f"CREATE DATABASE {name}")
+        self.postgres.execute(f"{of.schema()}\n{of.insert(of.rows)}", name)
+        yield name
+        self.postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextlib.contextmanager
+    def gateway(self, of: World, *variants: dict[str, list[tuple[object, ...]]]) -> Iterator[harness.RunningGateway]:
+        """The world in a database ``proof_SEED``; each variant of its rows in one with a number behind that.
+
+        All are copies of one that has the tables only: their object identifiers are the same.
+        """
+        name = f"proof_{of.seed}"
+        self.postgres.execute(f"CREATE DATABASE {name}")
+        grants = (
+            f"GRANT USAGE ON SCHEMA app, acl TO {SERVICE}; GRANT SELECT ON ALL TABLES IN SCHEMA app, acl TO {SERVICE};"
+        )
+        self.postgres.execute(f"{of.schema()}\n{grants}", name)
+        others = [f"{name}_{number}" for number in range(len(variants))]
+        for other in others:
+            self.postgres.execute(f"CREATE DATABASE {other} TEMPLATE {name}")
+        for database, rows in zip((name, *others), (of.rows, *variants), strict=True):
+            self.fill(of, database, rows)
+        with tempfile.TemporaryDirectory(prefix="nlsql-proof-") as folder:
+            policy = Path(folder) / "policy.yaml"
+            policy.write_text(of.policy())
+            with harness.gateway(
+                Path(folder) / "gateway", self.postgres, database=name, policy=policy, role=SERVICE, password=SERVICE
+            ) as running:
+                yield running
+        for database in (name, *others):
+            self.postgres.execute(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+def differ(ground: Ground, seed: int, count: int, report: Report) -> None:
+    """``count`` queries on the world ``seed``."""
+    of = world.build(seed)
+    with ground.gateway(of) as running, contextlib.ExitStack() as stack:
+        arenas = []
+        for person in of.people:
+            arenas.append(Arena(of, person, running.conninfo(person), ground.postgres.conninfo(running.database)))
+            stack.callback(arenas[-1].close)
+        for number in range(count):
+            arena = arenas[number % len(arenas)]
+            compare(arena, query_for(of, arena.person, number), report)
