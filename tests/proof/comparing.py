@@ -206,10 +206,12 @@ class Ground:
         self.postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     @contextlib.contextmanager
-    def gateway(self, of: World, *variants: dict[str, list[tuple[object, ...]]]) -> Iterator[harness.RunningGateway]:
+    def gateway(
+        self, of: World, *variants: dict[str, list[tuple[object, ...]]], policy: str = ""
+    ) -> Iterator[harness.RunningGateway]:
         """The world in a database ``proof_SEED``; each variant of its rows in one with a number behind that.
 
-        All are copies of one that has the tables only: their object identifiers are the same.
+        All are copies of one that has the tables only: their object identifiers are the same. ``policy``: another one.
         """
         name = f"proof_{of.seed}"
         self.postgres.execute(f"CREATE DATABASE {name}")
@@ -223,20 +225,20 @@ class Ground:
         for database, rows in zip((name, *others), (of.rows, *variants), strict=True):
             self.fill(of, database, rows)
         with tempfile.TemporaryDirectory(prefix="nlsql-proof-") as folder:
-            policy = Path(folder) / "policy.yaml"
-            policy.write_text(of.policy())
+            file = Path(folder) / "policy.yaml"
+            file.write_text(policy or of.policy())
             with harness.gateway(
-                Path(folder) / "gateway", self.postgres, database=name, policy=policy, role=SERVICE, password=SERVICE
+                Path(folder) / "gateway", self.postgres, database=name, policy=file, role=SERVICE, password=SERVICE
             ) as running:
                 yield running
         for database in (name, *others):
             self.postgres.execute(f"DROP DATABASE {database} WITH (FORCE)")
 
 
-def differ(ground: Ground, seed: int, count: int, report: Report) -> None:
-    """``count`` queries on the world ``seed``."""
+def differ(ground: Ground, seed: int, count: int, report: Report, policy: str = "") -> None:
+    """``count`` queries on the world ``seed``; ``policy``: what the gateway has in the place of the world's."""
     of = world.build(seed)
-    with ground.gateway(of) as running, contextlib.ExitStack() as stack:
+    with ground.gateway(of, policy=policy) as running, contextlib.ExitStack() as stack:
         arenas = []
         for person in of.people:
             arenas.append(Arena(of, person, running.conninfo(person), ground.postgres.conninfo(running.database)))

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,18 @@ def test_the_gateway_answers_as_row_security_and_as_filtered_copies(ground: Grou
     assert report.verdicts["same"] > report.queries * 0.4, report.lines()
     assert report.verdicts["blocked by the gateway alone"] < report.queries * 0.05, report.lines()
     assert len(report.constructs) > 25, report.lines()
+
+
+@pytest.mark.parametrize("key", ["rows", "masks"])
+def test_a_gateway_that_forgets_a_rule_is_found(ground: Ground, key: str) -> None:
+    """So that the comparison means something."""
+    seed = 1 if key == "rows" else 2
+    document = yaml.safe_load(world.build(seed).policy())
+    for rules in (document, *document["roles"].values()):
+        rules.pop(key, None)
+    report = Report()
+    differ(ground, seed, 30, report, yaml.safe_dump(document))
+    assert report.faults
 
 
 def test_hypothesis_writes_the_queries(ground: Ground) -> None:

@@ -283,7 +283,7 @@ def _rules(world: World, chance: random.Random) -> dict[str, Rule]:
         if chance.random() < 0.12:
             continue
         names = [column for column, _ in relation.columns]
-        hidden = set(chance.sample(names[3:], chance.choice([0, 0, 0, 1, 2])))
+        hidden = set(chance.sample(names[3:], min(len(names) - 3, chance.choice([0, 0, 0, 1, 2]))))
         masked = {column for column in names if (name, column) in world.masks and chance.random() < 0.25} - hidden
         filters = tuple((chance.choice(FILTERS), chance.random() < 0.4) for _ in range(chance.choice([0, 1, 1, 2])))
         rules[name] = Rule(frozenset(names) - hidden, frozenset(masked), tuple(dict(filters).items()))
