@@ -14,6 +14,7 @@ from nlsql_gateway.config import Upstream
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.policy import Allow, Policy, Principal, decide
 from nlsql_gateway.server.postgres import Databases
+from nlsql_gateway.serving import collect_seldom
 from nlsql_gateway.sql import Batch, Catalog, classify
 from tests.tpc import reading
 
@@ -41,6 +42,7 @@ def decide_us(catalog: Catalog, policy: Policy) -> dict[str, float]:
 
     ``plain`` is somebody with grants alone, ``filtered`` somebody whose statements are rewritten.
     """
+    collect_seldom()  # as in the gateway
     found: dict[str, float] = {}
     for kind, user in (("plain", "reader"), ("filtered", "clerk")):
         principal = policy.principal(user)
