@@ -37,7 +37,7 @@ def main() -> int:
             )
             world += 1
     print(report.lines())
-    return bool(report.faults)
+    return bool(report.faults) or report.overblocked
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ REFUSALS: Final = ("42", "0A", "25", "54")
 """Classes of SQLSTATE that refuse a statement before any row is read."""
 
 
+BLOCKED: Final = 0.05
+"""The largest share of queries that the gateway may refuse though PostgreSQL, by the same policy, does not."""
+
+
 class Answer(NamedTuple):
     state: str
     "The SQLSTATE; empty: it ran."
@@ -53,6 +57,10 @@ class Report:
     @property
     def queries(self) -> int:
         return self.verdicts.total()
+
+    @property
+    def overblocked(self) -> bool:
+        return self.blocked.total() > BLOCKED * self.queries
 
     def lines(self) -> str:
         shares = ", ".join(

@@ -34,7 +34,7 @@ def test_the_gateway_answers_as_row_security_and_as_filtered_copies(ground: Grou
         differ(ground, seed, 80, report)
     assert not report.faults, report.faults[0]
     assert report.verdicts["same"] > report.queries * 0.4, report.lines()
-    assert report.verdicts["blocked by the gateway alone"] < report.queries * 0.05, report.lines()
+    assert not report.overblocked, report.lines()
     assert len(report.constructs) > 25, report.lines()
 
 
