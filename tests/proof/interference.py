@@ -38,8 +38,10 @@ def _over(of: World, table: str) -> list[Relation]:
         name for name, one in of.relations.items() if table in (one.parent, parent) and one.parent
     }
     found = [one for name, one in of.relations.items() if name in names]
-    sources = [f"FROM app.{quoted(one.name)};" for one in found]
-    return found + [one for one in of.relations.values() if one.view and one.create.endswith(tuple(sources))]
+    for view in of.relations.values():  # a view of a view comes after that one
+        if view.view and view.create.endswith(tuple(f"FROM app.{quoted(one.name)};" for one in found)):
+            found.append(view)
+    return found
 
 
 def changed(ground: Ground, of: World, person: str, database: str) -> dict[str, list[tuple[object, ...]]]:
