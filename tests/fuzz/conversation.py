@@ -115,9 +115,9 @@ class _Upstream:
             body = out[at + 5 : at + 1 + length]
             match out[at : at + 1]:
                 case b"Q":
-                    self._recorded.text(body[:-1].decode())
+                    self._recorded.text(body[:-1].decode(), prepares=False)
                 case b"P":
-                    self._recorded.text(body.split(b"\0")[1].decode())
+                    self._recorded.text(body.split(b"\0")[1].decode(), prepares=True)
                 case b"F":
                     self._recorded.call()
                 case _:

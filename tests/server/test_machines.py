@@ -29,9 +29,9 @@ class Truth:
     def __init__(self, lost: Sequence[str] = ()) -> None:
         self._lost = set(lost)
 
-    def text(self, text: str) -> tuple[str, bytes, bool]:
+    def text(self, text: str, *, prepares: bool) -> tuple[str, bytes, bool]:
         sql = admitted_text(text)
-        if sql in self._lost:
+        if (f"prepare {sql}" if prepares else sql) in self._lost:
             raise Failure("58030")
         if "forbidden" in text:
             raise Failure("42501")

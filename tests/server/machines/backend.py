@@ -41,8 +41,11 @@ class Failure(Exception):
 class Rules(Protocol):
     """What stands between a text and its execution. Without a gateway: nothing."""
 
-    def text(self, text: str) -> tuple[str, bytes, bool]:
-        """What runs for a text, the notices before its reply, whether positions fit. Raises Failure."""
+    def text(self, text: str, *, prepares: bool) -> tuple[str, bytes, bool]:
+        """What runs for a text, the notices before its reply, whether positions fit. Raises Failure.
+
+        ``prepares``: the text came by Parse.
+        """
 
     def run(self, text: str, parameters: tuple[bytes, ...]) -> None:
         """A portal is run from its beginning. Raises Failure."""
@@ -142,7 +145,7 @@ class Backend:
         self.portals.pop("", None)
         fits = True
         try:
-            sql, notices, fits = self.rules.text(text)
+            sql, notices, fits = self.rules.text(text, prepares=False)
             self.out += notices
             statements = self._parsed(sql)
             if not statements:
@@ -177,7 +180,7 @@ class Backend:
                 case "P":
                     if names[0] == "":
                         self.statements.pop("", None)
-                    sql, notices, fits = self.rules.text(names[1])
+                    sql, notices, fits = self.rules.text(names[1], prepares=True)
                     self.out += notices
                     self._parse(names[0], sql, fits)
                 case "B":

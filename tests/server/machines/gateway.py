@@ -66,7 +66,7 @@ class ListGate:
 
     def _decide(self, text: str, client: Client) -> Admitted | Refused:
         sql = admitted_text(text)
-        record_id = self._record(sql)
+        record_id = self._record(sql if client.protocol == "simple" else f"prepare {sql}")
         if "forbidden" in text:
             return Refused(record_id, "42501", "no")
         if client.protocol == "simple":
@@ -184,11 +184,14 @@ class Recorded:
         assert kept > self._used[what], f"not recorded: {what}"
         self._used[what] += 1
 
-    def text(self, text: str) -> tuple[str, bytes, bool]:
+    def text(self, text: str, *, prepares: bool) -> tuple[str, bytes, bool]:
         if text != "refused by nlsql-gateway":
             assert "forbidden" not in text
             assert "ask" not in text.split("/*")[0]
-            self._use(text)
+            if prepares:  # it runs nothing, so one record does for all of them
+                assert any(one == f"prepare {text}" for _, one in self._gate.kept), f"not recorded: {text}"
+            else:
+                self._use(text)
         return text, b"", True
 
     def run(self, text: str, parameters: tuple[bytes, ...]) -> None:
