@@ -79,7 +79,8 @@ class Progress:
 def main(seconds: int, rounds: int, wanted: tuple[str, ...], output: Path, *, quick: bool) -> None:
     """Compare the gateway with PgBouncer and with PostgreSQL alone; print ratios and write them as JSON."""
     # SIGTERM like Ctrl-C: the context managers stop what they started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell in the background leaves it ignored
+        signal.signal(number, signal.default_int_handler)
     plan = Plan(1, 1, wanted, tpch_rounds=1) if quick else Plan(rounds, seconds, wanted)
     progress = Progress()
     try:
