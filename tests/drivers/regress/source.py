@@ -96,7 +96,9 @@ def _build(unpacked: Path) -> None:
         ["gcc", "-O1", "-w", "-fPIC", "-shared", "-I", "src/include", "-o", library, "src/test/regress/regress.c"],
         unpacked,
     )
-    for folder in ("src/test/isolation", "src/test/modules/libpq_pipeline"):
+    # One after the other what several of them need: two makes at once would write the same archive.
+    libraries = ("src/port", "src/common", "src/interfaces/libpq")
+    for folder in (*libraries, "src/test/isolation", "src/test/modules/libpq_pipeline"):
         _run(["make", "-s", "-j", "2", "-C", folder], unpacked)
 
 
