@@ -64,7 +64,7 @@ async def explain(config: Path, text: str, *, user: str, database: str, address:
     settings = load(config)
     policy = policy_of(settings)
     client = Client(policy.principal(user), database, "nlsql-gateway explain", f"{address}:0", "", "command")
-    async with admission(settings, policy, _Unrecorded()) as gate:
+    async with admission(settings, lambda: policy, _Unrecorded()) as gate:
         judgement = await gate.judge(text, client)
     return {
         "verdict": judgement.verdict,

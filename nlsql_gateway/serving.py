@@ -37,6 +37,7 @@ from nlsql_gateway.policy.masks import HASH_KEY
 from nlsql_gateway.server import headcount
 from nlsql_gateway.server.authenticate import Authentication
 from nlsql_gateway.server.listener import Gateway, Share
+from nlsql_gateway.server.policy_file import PolicyFile
 from nlsql_gateway.server.postgres import Databases
 from nlsql_gateway.server.workers import Workers, obey, private_folder, reserved_port, take_job
 
@@ -44,7 +45,8 @@ from nlsql_gateway.server.workers import Workers, obey, private_folder, reserved
 def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
     """Serve until SIGTERM or SIGINT; then stop accepting, let what runs finish, and return. Raises ConfigError.
 
-    SIGHUP reads the certificates and the users file again. With ``listen.workers`` this process only keeps the workers.
+    The policy is read again when its file changes, and at SIGHUP, as are then the certificates and the users file. With
+    ``listen.workers`` this process only keeps the workers.
     """
     settings = load(config)
     log.configure(settings.log.level, settings.log.format)
@@ -56,18 +58,18 @@ def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
             _supervise(_Job(settings, policy), workers, ready)
             return
 
-        def signals(gateway: Gateway) -> None:
+        def signals(gateway: Gateway, reload: Callable[[], None]) -> None:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, gateway.stop)
-            loop.add_signal_handler(signal.SIGHUP, gateway.reload)
+            loop.add_signal_handler(signal.SIGHUP, reload)
 
         _serve(_Job(settings, policy), settings.audit.path, signals, ready)
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What a worker is told: all read once, so that one that is started again serves by what the others do."""
+    """What a worker is told: all read once, so that a fault is told once. It watches the policy's file itself."""
 
     settings: Settings
     policy: str
@@ -84,7 +86,7 @@ def work(*, ready: Callable[[str, int], None]) -> None:
     structlog.contextvars.bind_contextvars(worker=share.worker + 1)
     orphaned = stopping = False
 
-    def commands(gateway: Gateway) -> None:
+    def commands(gateway: Gateway, reload: Callable[[], None]) -> None:
         def stop() -> None:
             nonlocal stopping
             if not stopping:  # SIGTERM may have come from outside already, to all processes together
@@ -100,11 +102,11 @@ def work(*, ready: Callable[[str, int], None]) -> None:
             orphaned = True
             abort()
 
-        obey(sys.stdin.fileno(), stop=stop, abort=abort, reload=gateway.reload, orphan=orphan)
+        obey(sys.stdin.fileno(), stop=stop, abort=abort, reload=reload, orphan=orphan)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
-        loop.add_signal_handler(signal.SIGHUP, gateway.reload)
+        loop.add_signal_handler(signal.SIGHUP, reload)
 
     try:
         _serve(job, audit.chain_path(job.settings.audit.path, share.worker + 1), commands, ready)
@@ -139,10 +141,19 @@ def _supervise(job: _Job, workers: int, ready: Callable[[str, int], None]) -> No
         asyncio.run(main(port, folder))
 
 
-def _serve(job: _Job, log_path: Path, signals: Callable[[Gateway], None], ready: Callable[[str, int], None]) -> None:
-    """Serve from this process; ``signals`` arranges what stops the gateway, in its event loop."""
+def _serve(
+    job: _Job,
+    log_path: Path,
+    signals: Callable[[Gateway, Callable[[], None]], None],
+    ready: Callable[[str, int], None],
+) -> None:
+    """Serve from this process.
+
+    ``signals`` arranges what stops the gateway, and what has it read its files again, in its event loop.
+    """
     settings = job.settings
-    policy = _loaded(settings, job.policy)
+    logger = log.logger("nlsql_gateway.server")
+    policy = PolicyFile(settings.policy, job.policy, lambda text: _loaded(settings, text), logger)
     collect_seldom()
 
     async def main() -> None:
@@ -151,12 +162,21 @@ def _serve(job: _Job, log_path: Path, signals: Callable[[Gateway], None], ready:
             elsewhere = Elsewhere([sys.executable, "-P", "-m", "nlsql_gateway.reader"])
             async with admission(settings, policy, sink, elsewhere) as gate:
                 await elsewhere.start()  # it is ready when the first large text comes
-                logger = log.logger("nlsql_gateway.server")
-                if policy.shadow_words:
-                    logger.warning(policy.shadow_words)
-                gateway = Gateway(settings, gate, lambda: policy, logger, job.share)
-                signals(gateway)
-                await gateway.serve(ready=ready)
+                gateway = Gateway(settings, gate, policy, logger, job.share)
+
+                def reload() -> None:
+                    policy.reload()
+                    gateway.reload()
+
+                signals(gateway, reload)
+                policy.say()
+                policy.reload()  # what a worker is started again with may be older than the file
+                async with asyncio.TaskGroup() as tasks:
+                    watching = tasks.create_task(policy.watch())
+                    try:
+                        await gateway.serve(ready=ready)
+                    finally:
+                        watching.cancel()
         finally:
             sink.close()
 
@@ -203,13 +223,13 @@ def generator_of(settings: Settings) -> Generator | None:
 
 @asynccontextmanager
 async def admission(
-    settings: Settings, policy: Policy, sink: Sink, elsewhere: Elsewhere | None = None
+    settings: Settings, policy: Callable[[], Policy], sink: Sink, elsewhere: Elsewhere | None = None
 ) -> AsyncIterator[Admission]:
     """The gate with its parts, which are closed at the end."""
     databases = Databases(
         settings.upstream,
         settings.upstream.password(),
-        policy.pins.get("search_path"),
+        policy().pins.get("search_path"),  # of all policies that may come into force
         log=log.logger("nlsql_gateway.server"),
     )
     generator = generator_of(settings)
@@ -225,7 +245,7 @@ async def admission(
     try:
         async with databases.open():
             yield Admission(
-                policy=lambda: policy,
+                policy=policy,
                 database=databases.get,
                 sink=sink,
                 asker=asker,

@@ -93,7 +93,7 @@ def house(folder: Path, upstream: Upstream) -> Iterator[House]:
 
     def main() -> None:
         async def serve() -> None:
-            async with admission(settings, policy, sink) as gate:
+            async with admission(settings, lambda: policy, sink) as gate:
                 gate.asker = Asker(Model(), prompt="chatml", repairs=0, max_tokens=100, max_prompt_tokens=100_000)
                 gateway = Gateway(settings, gate, lambda: policy, logger)
 

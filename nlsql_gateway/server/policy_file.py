@@ -1,0 +1,99 @@
+"""PolicyFile: the policy in force, read again when its file changes. What cannot be used leaves the one before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from nlsql_gateway.errors import ConfigError
+from nlsql_gateway.policy import Policy
+
+LOOK_S: Final = 1.0
+"""Seconds between two looks at the file. It is read when two of them saw the same: not while somebody writes it."""
+
+Seen = tuple[int, int, int] | None
+"""Time of change, size and inode: what is renamed over it, or what a link points to instead, has another inode."""
+
+
+class PolicyFile:
+    """Call it for the policy in force: one reference, so that a reload is seen by all at once or not at all."""
+
+    def __init__(
+        self,
+        path: Path,
+        text: str,
+        load: Callable[[str], Policy],
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        """``text`` is what the file held; ``load`` makes a policy of a text. Raises ConfigError."""
+        self._path = path
+        self._load = load
+        self._log = log
+        self._text = text
+        "The last that was read, usable or not: a fault is told once."
+        self._policy = load(text)
+        self._seen = self._looked = self._look()
+
+    def __call__(self) -> Policy:
+        return self._policy
+
+    def reload(self) -> None:
+        """Read the file now; log what came of it. Raises nothing."""
+        self._seen = self._looked = self._look()
+        try:
+            text = self._path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            self._refused(f"{self._path}: {getattr(error, 'strerror', None) or error}")
+            return
+        if text == self._text:
+            return
+        self._text = text
+        try:
+            policy = self._load(text)
+        except ConfigError as error:
+            self._refused(error.message, error.hint)
+            return
+        if fixed := _fixed(self._policy, policy):
+            self._refused(f"{self._path}: {fixed} cannot change while connections are open", "restart the gateway")
+            return
+        self._policy = policy
+        self.say()
+
+    def say(self) -> None:
+        """Log which policy is in force."""
+        self._log.info("policy in force", name=self._policy.name, version=self._policy.version, file=str(self._path))
+        if self._policy.shadow_words:
+            self._log.warning(self._policy.shadow_words)
+
+    async def watch(self) -> None:
+        """Reload when the file has changed and rests. Until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            before, self._looked = self._looked, self._look()
+            if self._looked == before and self._looked != self._seen:
+                self.reload()
+
+    def _look(self) -> Seen:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+    def _refused(self, problem: str, hint: str = "") -> None:
+        self._log.error("policy not reloaded: the one before stays in force", problem=problem, hint=hint)
+
+
+def _fixed(before: Policy, after: Policy) -> str:
+    """What differs of what upstream connections were opened with: names are found by it, and writes stopped."""
+    if before.pass_through != after.pass_through:
+        return "pass_through"
+    if before.search_path != after.search_path:
+        return "search_path"
+    if before.pins != after.pins:
+        return "hash_key or a pinned setting"
+    return ""
