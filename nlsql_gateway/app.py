@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nlsql_gateway import audit, log, serving
+from nlsql_gateway import audit, log, policy_tools, serving
 from nlsql_gateway.admission import Client
 from nlsql_gateway.audit import Record
 from nlsql_gateway.config import Settings, client_password, load
@@ -28,6 +28,7 @@ from nlsql_gateway.server.pooling import role_statements
 from nlsql_gateway.server.postgres import Databases, probe
 from nlsql_gateway.server.tls import certificate, server_tls
 from nlsql_gateway.serving import admission, generator_of, policy_of
+from nlsql_gateway.sql import Catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,14 +214,41 @@ def _audit_writable(settings: Settings) -> str:
 async def _rules(settings: Settings, database: str) -> str:
     """Which rules of the policy fit nothing in this database: to look at, no fault, since it may have several."""
     policy = policy_of(settings)
-    databases = Databases(settings.upstream, settings.upstream.password(), policy.pins.get("search_path"))
-    try:
-        faults = unmatched(policy, await databases.get(database).refresh())
-    finally:
-        await databases.aclose()
+    faults = unmatched(policy, await catalog_of(settings, database, policy))
     if faults:
         return f"to look at, in {database}: {'; '.join(faults)}"
     return f"every rule fits the tables of {database}"
+
+
+async def catalog_of(settings: Settings, database: str, policy: Policy) -> Catalog:
+    """The tables of ``database``, as the service role sees them under ``policy``. Raises UpstreamError."""
+    databases = Databases(settings.upstream, settings.upstream.password(), policy.pins.get("search_path"))
+    try:
+        return await databases.get(database).refresh()
+    finally:
+        await databases.aclose()
+
+
+def policy_schema() -> str:
+    return policy_tools.schema()
+
+
+async def policy_check(file: Path, config: Path, database: str | None) -> list[str]:
+    """What to look at in a policy file that has no fault; with a database, also what fits nothing there."""
+    policy = policy_tools.read(file)
+    catalog = None if database is None else await catalog_of(load(config), database, policy)
+    return list(policy_tools.findings(policy, catalog))
+
+
+async def policy_test(file: Path, config: Path, database: str) -> list[policy_tools.Result]:
+    """The cases of a policy file, decided on with the tables of ``database``. Raises ConfigError, UpstreamError."""
+    return policy_tools.results(file, await catalog_of(load(config), database, policy_tools.read(file)))
+
+
+async def policy_diff(old: Path, new: Path, config: Path, database: str) -> list[policy_tools.Difference]:
+    """Who gains and loses what from ``old`` to ``new`` on the tables of ``database``."""
+    before, after = policy_tools.read(old), policy_tools.read(new)
+    return policy_tools.differences(before, after, await catalog_of(load(config), database, after))
 
 
 async def _upstream(settings: Settings, database: str) -> str:

@@ -11,6 +11,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,81 @@ def user_add(name: str, config: Path, users: Path | None, *, password_stdin: boo
         password = click.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True)
     path = app.add_user(config, users, name, password)
     click.echo(f"{name} written to {path}")
+
+
+@main.group()
+def policy() -> None:
+    """Policy files: checked, tested and compared; nothing runs."""
+
+
+_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+_json = click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Of what is printed.",
+)
+_database = click.option("--database", "-d", required=True, metavar="DB", help="Whose tables the rules are about.")
+
+
+@policy.command("check")
+@_file
+@_config
+@click.option("--database", "-d", metavar="DB", help="Also compare every name with the tables of this one.")
+@_json
+def policy_check(file: Path, config: Path, database: str | None, style: str) -> None:
+    """Is FILE a policy, and does it mean what it says?
+
+    Exit codes: 0 fine; 1 there is something to look at; 2 it has a fault, named with its line and key.
+    """
+    found = asyncio.run(app.policy_check(file, config, database))
+    click.echo(json.dumps(found, ensure_ascii=False, indent=2) if style == "json" else "\n".join(found) or "ok")
+    if found:
+        sys.exit(1)
+
+
+@policy.command("test")
+@_file
+@_config
+@_database
+@_json
+def policy_test(file: Path, config: Path, database: str, style: str) -> None:
+    """Decide on each of the cases in FILE. Exit codes: 0 all as expected; 1 one is not, or there is none; 2 a fault."""
+    found = asyncio.run(app.policy_test(file, config, database))
+    if style == "json":
+        rows = [{**asdict(result), "passed": result.passed} for result in found]
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+    else:
+        for result in found:
+            click.echo(result.words(file))
+        click.echo(f"{sum(result.passed for result in found)} of {len(found)} cases as expected")
+    if not found or not all(result.passed for result in found):
+        sys.exit(1)
+
+
+@policy.command("diff")
+@click.argument("old", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("new", type=click.Path(path_type=Path, dir_okay=False))
+@_config
+@_database
+@_json
+def policy_diff(old: Path, new: Path, config: Path, database: str, style: str) -> None:
+    """Who gains (+) and loses (-) what, or sees it otherwise (~), from OLD to NEW. Exit with 1 when they differ."""
+    found = asyncio.run(app.policy_diff(old, new, config, database))
+    if style == "json":
+        click.echo(json.dumps([one.as_json() for one in found], ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n".join(one.words() for one in found) or "no difference")
+    if found:
+        sys.exit(1)
+
+
+@policy.command("schema")
+def policy_schema() -> None:
+    """Print the JSON Schema of policy files, for editors."""
+    click.echo(app.policy_schema(), nl=False)
 
 
 @main.group()

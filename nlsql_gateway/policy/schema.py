@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
+
+from nlsql_gateway.policy.decision import Reason
 
 
 def _as_list(value: object) -> object:
@@ -37,9 +49,9 @@ def _as_setting(value: object) -> object:
     return str(value) if isinstance(value, int) else value
 
 
-Texts = Annotated[list[str], BeforeValidator(_as_list)]
+Texts = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
 ScalarValue = Annotated[StrictBool | StrictInt | StrictStr, BeforeValidator(_as_text)]
-SettingText = Annotated[str, BeforeValidator(_as_setting)]
+SettingText = Annotated[str, BeforeValidator(_as_setting, json_schema_input_type=str | bool | int)]
 
 
 class _Part(BaseModel):
@@ -86,7 +98,10 @@ class Rows(RowsForAll):
     "Of the permissive ones of a role one must be true; of the restrictive ones, all."
 
 
-Denials = Annotated[list[Annotated[Denied, BeforeValidator(_as_grant)]], BeforeValidator(_as_list)]
+Denials = Annotated[
+    list[Annotated[Denied, BeforeValidator(_as_grant)]],
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str | Denied]),
+]
 
 
 class Nothing(_Part):
@@ -108,7 +123,10 @@ class Rounded(_Part):
 
 
 class Bucket(_Part):
-    bounds: Annotated[list[Annotated[str, BeforeValidator(_as_bound)]], Field(min_length=1, max_length=100)]
+    bounds: Annotated[
+        list[Annotated[str, BeforeValidator(_as_bound, json_schema_input_type=str | float)]],
+        Field(min_length=1, max_length=100),
+    ]
     "Where each bucket begins, ascending: numbers, or dates with or without a time."
 
 
@@ -133,7 +151,7 @@ class MaskWith(_Part):
 class Mask(_Part):
     columns: Texts
     "schema.table.column; * stands for any characters in schema and table."
-    with_: Annotated[MaskWith, BeforeValidator(_as_mask)] = Field(alias="with")
+    with_: Annotated[MaskWith, BeforeValidator(_as_mask, json_schema_input_type=str | MaskWith)] = Field(alias="with")
 
 
 class AggregateOnly(_Part):
@@ -157,6 +175,19 @@ class Limited(_Part):
     "The planner's total cost of one statement, as EXPLAIN says it."
 
 
+Grants = Annotated[
+    list[Annotated[Read, BeforeValidator(_as_grant)]],
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str | Read]),
+]
+SettingTexts = Annotated[
+    list[SettingText],
+    BeforeValidator(
+        lambda value: value if isinstance(value, list) else [value],
+        json_schema_input_type=SettingText | list[SettingText],
+    ),
+]
+
+
 class When(_Part):
     hours: str | None = None
     "08:00-18:00; over midnight when the second is the earlier one. Left out, all day."
@@ -171,9 +202,7 @@ class RoleFile(_Part):
     "Outside of it the role gives nothing."
     from_: Texts = Field(default_factory=list, alias="from")
     "Networks of client addresses; from elsewhere the role gives nothing."
-    read: Annotated[list[Annotated[Read, BeforeValidator(_as_grant)]], BeforeValidator(_as_list)] = Field(
-        default_factory=list
-    )
+    read: Grants = Field(default_factory=list)
     deny: Denials = Field(default_factory=list)
     "Not to be read, whatever other roles give."
     rows: list[Rows] = Field(default_factory=list)
@@ -195,9 +224,7 @@ class Catalogs(_Part):
 
 
 class Settings(_Part):
-    allow: dict[str, Annotated[list[SettingText], BeforeValidator(lambda v: v if isinstance(v, list) else [v])]] = (
-        Field(default_factory=dict)
-    )
+    allow: dict[str, SettingTexts] = Field(default_factory=dict)
     "Name to the allowed values; any or timeout instead of a list."
     deny: Texts = Field(default_factory=list)
     pin: dict[str, SettingText] = Field(default_factory=dict)
@@ -205,6 +232,30 @@ class Settings(_Part):
 
 class Statements(_Part):
     deny: Texts = Field(default_factory=list)
+
+
+def _as_reason(value: str) -> str:
+    if value not in {"allow", *(reason.value for reason in Reason)}:
+        raise ValueError(f"write allow, or one of {', '.join(reason.value for reason in Reason)}")
+    return value
+
+
+class Case(_Part):
+    """What a person may do, for ``nlsql-gateway policy test``. It decides nothing."""
+
+    as_: str = Field(alias="as")
+    "The person."
+    statement: str
+    expect: Annotated[str, AfterValidator(_as_reason)]
+    "allow, or the reason of the refusal."
+    contains: Texts = Field(default_factory=list)
+    "Parts of what is sent."
+    lacks: Texts = Field(default_factory=list)
+    "What must not be part of it."
+    from_: str = Field("127.0.0.1", alias="from")
+    "The client's address."
+    at: datetime | None = None
+    "The moment, UTC where it has no zone; left out, now."
 
 
 class PolicyFile(_Part):
@@ -235,6 +286,8 @@ class PolicyFile(_Part):
     "The most for everybody; a role may have less."
     mode: Literal["enforce", "shadow"] = "enforce"
     "shadow: what would be refused for reading too much is recorded, and runs."
+    cases: list[Case] = Field(default_factory=list)
+    "For nlsql-gateway policy test."
 
     @model_validator(mode="before")
     @classmethod

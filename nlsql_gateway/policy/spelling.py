@@ -42,7 +42,8 @@ def _keys(path: tuple[str | int, ...]) -> list[str]:
     elif len(names) == 2 and names[0] in ("users", "roles"):
         model = schema.User if names[0] == "users" else schema.RoleFile
     else:
-        model = schema.RowsForAll if names == ["rows"] else _INSIDE.get(names[-1])
+        top: dict[str, type[BaseModel]] = {"rows": schema.RowsForAll, "cases": schema.Case}
+        model = top.get(names[0]) if len(names) == 1 and names[0] in top else _INSIDE.get(names[-1])
     if model is None:
         return []
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -60,6 +60,31 @@ def test_explain_says_what_holds_from_an_address(gateway: RunningGateway) -> Non
         assert ("no_rule" in done.stdout) is bool(code)
 
 
+def test_policy_files_are_checked_tested_and_compared(gateway: RunningGateway, tmp_path: Path) -> None:
+    retail = POLICIES / "retail.yaml"
+    where = ("-d", gateway.database, "-c", gateway.config)
+    checked = run("policy", "check", retail, *where)
+    assert (checked.stdout, checked.returncode) == ("ok\n", 0)
+    tested = run("policy", "test", retail, *where)
+    assert tested.returncode == 0, tested.stdout
+    assert tested.stdout.splitlines()[-1] == "7 of 7 cases as expected"
+    other = tmp_path / "other.yaml"
+    other.write_text(retail.read_text().replace("hide: [salary]", "hide: [salary, email]"))
+    compared = run("policy", "diff", retail, other, *where)
+    assert compared.returncode == 1
+    assert "ada  - public.employees.email" in compared.stdout.splitlines()
+    assert run("policy", "diff", retail, retail, *where).stdout == "no difference\n"
+    other.write_text(retail.read_text().replace("expect: no_rule", "expect: allow"))
+    failed = run("policy", "test", other, *where, "--format", "json")
+    assert failed.returncode == 1
+    assert [one["found"] for one in json.loads(failed.stdout) if not one["passed"]] == ["no_rule"]
+    other.write_text("version: 1\nname: x\nrolls: {}\n")
+    faulty = run("policy", "check", other)
+    assert (faulty.stdout, faulty.returncode) == ("", 2)
+    assert "other.yaml:3: rolls: not a known key; did you mean roles?" in faulty.stderr
+    assert json.loads(run("policy", "schema").stdout)["title"] == "policy of nlsql-gateway"
+
+
 def test_ask_prints_rows_in_every_format(gateway: RunningGateway, answering: ScriptedModel, tmp_path: Path) -> None:
     settings = gateway.config.read_text().replace("port: 0", f"port: {gateway.port}")
     config = gateway.folder / "asking.yaml"

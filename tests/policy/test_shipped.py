@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 import yaml
 
+from nlsql_gateway import policy_tools
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.policy import Allow, Deny, decide, load, startup_settings, unmatched
 from nlsql_gateway.server.catalog_reading import read
@@ -75,6 +76,16 @@ def test_case(server: EmbeddedPostgres, name: str, case: dict[str, str]) -> None
     found = asyncio.run(rows(server, name, decision.sql, sent))
     assert found == asyncio.run(rows(server, name, case["rows"]))
     assert found, "rows that are none prove nothing"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_cases_in_the_file(server: EmbeddedPostgres, name: str) -> None:
+    path = POLICIES / f"{name}.yaml"
+    found = policy_tools.results(path, asyncio.run(catalog(server, name)))
+    assert found
+    assert all(one.passed for one in found), "\n".join(one.words(path) for one in found)
+    people = load(path.read_text(), path.name).users
+    assert {one.user for one in found} <= people.keys() | {"anybody"}
 
 
 def test_every_person_has_a_case_that_runs_and_one_that_is_refused() -> None:

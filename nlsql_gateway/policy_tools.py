@@ -1,0 +1,189 @@
+"""What ``nlsql-gateway policy …`` does with policy files: check, test, compare. No statement runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nlsql_gateway.admission.reading import judged
+from nlsql_gateway.errors import ConfigError
+from nlsql_gateway.policy import Policy, Principal, load, unmatched
+from nlsql_gateway.policy.access import Access, access
+from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
+from nlsql_gateway.policy.schema import Case, PolicyFile
+from nlsql_gateway.sql import Catalog, Relation
+
+DEFAULT = "(not listed)"
+"""Who has the ``default`` roles."""
+
+
+def read(path: Path) -> Policy:
+    """Raises ConfigError, one line for each fault."""
+    return load(_text(path), str(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def schema() -> str:
+    """The JSON Schema of the language, for editors (https://json-schema.org)."""
+    found = PolicyFile.model_json_schema()
+    found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    found["title"] = "policy of nlsql-gateway"
+    return json.dumps(found, indent=1, sort_keys=True) + "\n"
+
+
+def findings(policy: Policy, catalog: Catalog | None) -> Iterator[str]:
+    """What is no fault, and yet nobody would write on purpose."""
+    used = {role for user in policy.users.values() for role in user.roles} | (policy.default or frozenset())
+    for name, role in policy.roles.items():
+        if name not in used:
+            yield f"role {name}: nobody has it"
+        if not role.grants and not role.denials:
+            yield f"role {name}: it gives and denies nothing"
+    for name, user in policy.users.items():
+        if not user.roles:
+            yield f"user {name}: without roles nothing can be read"
+    if catalog is not None:
+        yield from unmatched(policy, catalog)
+        for name, user in policy.users.items():
+            if user.roles and not any(_seen(relation, user, catalog, policy) for relation in _relations(catalog)):
+                yield f"user {name}: no table of {catalog.database} can be read"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Of one case of the policy file."""
+
+    line: int
+    user: str
+    statement: str
+    expected: str
+    found: str
+    message: str = ""
+    sql: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return not self.message
+
+    def words(self, path: Path) -> str:
+        first = f"{'ok  ' if self.passed else 'FAIL'} {path}:{self.line}: {self.user}: {self.statement}"
+        return first if self.passed else f"{first}\n     {self.message}\n     sent: {self.sql or 'nothing'}"
+
+
+def results(path: Path, catalog: Catalog) -> list[Result]:
+    """Each case of the file, decided on. Raises ConfigError."""
+    text = _text(path)
+    policy = load(text, str(path))
+    cases = PolicyFile.model_validate(yaml.safe_load(text)).cases
+    return [_result(case, line, policy, catalog) for case, line in zip(cases, _lines(text), strict=True)]
+
+
+def _lines(text: str) -> list[int]:
+    root = yaml.compose(text, yaml.SafeLoader)
+    assert isinstance(root, yaml.MappingNode)
+    return [case.start_mark.line + 1 for key, value in root.value if key.value == "cases" for case in value.value]
+
+
+def _result(case: Case, line: int, policy: Policy, catalog: Catalog) -> Result:
+    moment = case.at or datetime.now(UTC)
+    person = policy.present(case.as_, case.from_, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    judgement = judged(case.statement, person, policy, catalog)
+    if judgement is None:
+        return Result(line, case.as_, case.statement, case.expect, "question", "a question: write SQL")
+    found = "allow" if judgement.verdict == "allow" else judgement.reason
+    sent = judgement.sql if found == "allow" else ""
+    message = ""
+    if found != case.expect:
+        message = f"expected {case.expect}, found {found}: {judgement.message or 'it runs'}"
+    elif missing := [part for part in case.contains if part not in sent]:
+        message = f"what is sent lacks {missing[0]!r}"
+    elif extra := [part for part in case.lacks if part in sent]:
+        message = f"what is sent has {extra[0]!r}"
+    return Result(line, case.as_, case.statement, case.expect, found, message, sent)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What somebody gains (+), loses (-) or sees otherwise (~)."""
+
+    user: str
+    sign: str
+    what: str
+
+    def words(self) -> str:
+        return f"{self.user}  {self.sign} {self.what}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"user": self.user, "change": self.sign, "what": self.what}
+
+
+def differences(old: Policy, new: Policy, catalog: Catalog) -> list[Difference]:
+    """What each person gains and loses on the tables of ``catalog``, then what changes for everybody."""
+    found: list[Difference] = []
+    for name in [*dict.fromkeys([*old.users, *new.users]), DEFAULT]:
+        before, after = old.principal(name), new.principal(name)
+        for relation in _relations(catalog):
+            was, is_now = _seen(relation, before, catalog, old), _seen(relation, after, catalog, new)
+            found += [Difference(name, sign, what) for sign, what in _of_table(relation, was, is_now)]
+        if old.limits_of(before) != new.limits_of(after):
+            found.append(Difference(name, "~", f"limits: {old.limits_of(before)} -> {new.limits_of(after)}"))
+    for label, was_set, is_set in (
+        ("function allowed", old.allowed_functions, new.allowed_functions),
+        ("function denied", old.denied_functions, new.denied_functions),
+        ("kind of statement", {kind.value for kind in old.kinds}, {kind.value for kind in new.kinds}),
+        ("setting", set(old.settings), set(new.settings)),
+        ("pinned", {f"{k} = {v}" for k, v in _shown(old)}, {f"{k} = {v}" for k, v in _shown(new)}),
+    ):
+        found += [Difference("(everybody)", "-", f"{label}: {one}") for one in sorted(was_set - is_set)]
+        found += [Difference("(everybody)", "+", f"{label}: {one}") for one in sorted(is_set - was_set)]
+    return found
+
+
+def _shown(policy: Policy) -> Iterator[tuple[str, str]]:
+    for name, value in policy.pins.items():
+        yield name, value if "key" not in name else "(secret)"
+
+
+def _of_table(relation: Relation, was: Access | None, is_now: Access | None) -> Iterator[tuple[str, str]]:
+    name = f"{relation.schema}.{relation.name}"
+    if was is None or is_now is None:
+        if was is not is_now:
+            yield ("+" if was is None else "-"), name
+        return
+    before, after = _ways(was), _ways(is_now)
+    for column in [*dict.fromkeys([*before, *after])]:
+        if column not in after:
+            yield "-", f"{name}.{column}"
+        elif column not in before:
+            yield "+", f"{name}.{column}"
+        elif before[column] != after[column]:
+            yield "~", f"{name}.{column}: {before[column]} -> {after[column]}"
+    if was.condition != is_now.condition:
+        yield "~", f"{name}: rows where {was.condition or 'true'} -> {is_now.condition or 'true'}"
+
+
+def _ways(seen: Access) -> dict[str, str]:
+    """How each column is seen."""
+    ways = {column.name: "clear" if shown is None else f"masked, {shown}" for column, shown in seen.columns}
+    grouped = {one.column.name: f"in aggregates of {one.groups_of} or more" for one in seen.aggregates}
+    return ways | grouped
+
+
+def _relations(catalog: Catalog) -> list[Relation]:
+    return [relation for key, relation in sorted(catalog.relations.items()) if key[0] not in SYSTEM_SCHEMAS]
+
+
+def _seen(relation: Relation, person: Principal, catalog: Catalog, policy: Policy) -> Access | None:
+    return access(relation, person, catalog, policy)
