@@ -20,7 +20,7 @@ from nlsql_gateway.admission import Client
 from nlsql_gateway.audit import Record
 from nlsql_gateway.config import Settings, client_password, load
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
-from nlsql_gateway.policy import Policy, unmatched
+from nlsql_gateway.policy import Applied, Policy, unmatched
 from nlsql_gateway.server import users
 from nlsql_gateway.server.client import Reply
 from nlsql_gateway.server.client import run as run_statement
@@ -60,6 +60,11 @@ def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
     serving.serve(config, ready=ready)
 
 
+def _fired(applied: Applied, policy: Path) -> dict[str, Any]:
+    """A rule that took part, with where it stands."""
+    return {**asdict(applied), "lines": [f"{policy.name}:{line}" for line in applied.lines]}
+
+
 async def explain(config: Path, text: str, *, user: str, database: str, address: str = "") -> dict[str, Any]:
     """What would become of ``text`` if ``user`` sent it: the keys of the contract, ready for JSON."""
     settings = load(config)
@@ -76,7 +81,7 @@ async def explain(config: Path, text: str, *, user: str, database: str, address:
         "question": judgement.question,
         "sql": judgement.sql if judgement.verdict == "allow" else None,
         "shadow": judgement.shadow,
-        "applied": [asdict(applied) for applied in judgement.applied],
+        "applied": [_fired(applied, settings.policy) for applied in judgement.applied],
         "relations": list(judgement.relations),
         "functions": list(judgement.functions),
     }

@@ -131,11 +131,16 @@ def explain(text: str, config: Path, user: str, database: str, style: str, addre
         for key, value in judgement.items():
             lines = value if isinstance(value, list) else [value]
             for line in lines:
-                shown = " ".join(str(part) for part in line.values() if part) if isinstance(line, dict) else line
+                shown = _rule(line) if isinstance(line, dict) else line
                 if shown not in ("", None):
                     click.echo(f"{key:<10} {shown}")
     if judgement["verdict"] != "allow":
         sys.exit(1)
+
+
+def _rule(fired: dict[str, Any]) -> str:
+    """A rule that took part: what it is, its target and detail, and where it stands."""
+    return " ".join(", ".join(part) if isinstance(part, list) else str(part) for part in fired.values() if part)
 
 
 @main.group()

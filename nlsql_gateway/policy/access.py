@@ -145,6 +145,8 @@ class _Offer:
     grouped: Mapping[str, AggregateOnly]
     limited: bool
     role: str
+    grants: tuple[Grant, ...]
+    filters: tuple[RowFilter, ...]
 
 
 MOST_KNOWN: Final = 4096
@@ -200,8 +202,7 @@ def _access(relation: Relation, principal: Principal, catalog: Catalog, policy: 
     )
     condition = _any([offer.condition for offer in offers])
     applied = tuple(_applied(relation, columns, condition, offers, aggregates))
-    limited = all(offer.limited for offer in offers)
-    return Access(relation, columns, condition, applied, limited, aggregates)
+    return Access(relation, columns, condition, applied, all(offer.limited for offer in offers), aggregates)
 
 
 def _grouped(name: str, offers: Sequence[_Offer]) -> list[AggregateOnly]:
@@ -286,6 +287,8 @@ def _offer(
         grouped=grouped,
         limited=limited or bool(masked) or bool(grouped),
         role=role.name,
+        grants=tuple(grants),
+        filters=tuple(rules),
     )
 
 
@@ -378,12 +381,20 @@ def _applied(
 ) -> Iterator[Applied]:
     table = f"{relation.schema}.{relation.name}"
     if condition is not None:
-        yield Applied("row_filter", table, "role " + ", ".join(offer.role for offer in offers))
+        names = "role " + ", ".join(offer.role for offer in offers)
+        yield Applied("row_filter", table, names, _lines([rule for offer in offers for rule in offer.filters]))
     for one in aggregates:
-        yield Applied("aggregate_only", f"{table}.{one.column.name}", f"groups of {one.groups_of}")
+        only = [offer.grouped[one.column.name] for offer in offers if one.column.name in offer.grouped]
+        yield Applied("aggregate_only", f"{table}.{one.column.name}", f"groups of {one.groups_of}", _lines(only))
     if len(columns) + len(aggregates) < len(relation.columns):
-        yield Applied("columns", table, f"{len(columns)} of {len(relation.columns)}")
+        grants = _lines([grant for offer in offers for grant in offer.grants])
+        yield Applied("columns", table, f"{len(columns)} of {len(relation.columns)}", grants)
     for column, shown in columns:
         if shown is not None:
-            kinds = [offer.masks[column.name].kind for offer in offers if column.name in offer.masks]
-            yield Applied("mask", f"{table}.{column.name}", ", ".join(dict.fromkeys(kinds)))
+            used = [offer.masks[column.name] for offer in offers if column.name in offer.masks]
+            kinds = ", ".join(dict.fromkeys(mask.kind for mask in used))
+            yield Applied("mask", f"{table}.{column.name}", kinds, _lines(used))
+
+
+def _lines(rules: Sequence[Grant | RowFilter | ColumnMask | AggregateOnly]) -> tuple[int, ...]:
+    return tuple(sorted({rule.line for rule in rules}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class Reason(enum.Enum):
@@ -43,6 +43,8 @@ class Applied:
     "The relation or column it applied to: public.customers, public.customers.email."
     detail: str = ""
     "Such as the kind of mask. Never a person's attribute value, never a literal."
+    lines: tuple[int, ...] = field(default=(), compare=False)
+    "Of the policy file, where the rules stand."
 
 
 @dataclass(frozen=True, slots=True)

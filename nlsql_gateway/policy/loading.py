@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import yaml
@@ -72,9 +72,13 @@ class _Faults:
     def add(self, path: _Path, message: str, line: int | None = None) -> None:
         """The line is that of the longest part of ``path`` that stands in the file."""
         known = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in self.lines), ())
-        at = line or self.lines.get(known, 1)
+        at = line or self.line(path)
         key = ".".join(str(part) for part in known) or "(file)"
         self.found.append((at, f"{self.source}:{at}: {key}: {message}"))
+
+    def line(self, path: _Path) -> int:
+        """Where what ``path`` names stands; of a text that stands for a list of itself, where the key does."""
+        return next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), 1)
 
     def stop(self) -> None:
         if self.found:
@@ -164,7 +168,7 @@ def _role(name: str, role: RoleFile, keyed: bool, faults: _Faults) -> Role:
         grants=tuple(_grant(read, (*path, "read", index), faults) for index, read in enumerate(role.read)),
         filters=_filters(role.rows, (*path, "rows"), faults),
         masks=tuple(
-            mask
+            replace(mask, line=faults.line((*path, "masks", index)))
             for index, written in enumerate(role.masks)
             for mask in _masks(written, keyed, (*path, "masks", index), faults)
         ),
@@ -173,7 +177,13 @@ def _role(name: str, role: RoleFile, keyed: bool, faults: _Faults) -> Role:
         denials=_denials(role.deny, (*path, "deny"), faults),
         presence=_presence(role, path, faults),
         aggregate_only=tuple(
-            AggregateOnly(pattern, column, written.groups_of, frozenset(written.functions))
+            AggregateOnly(
+                pattern,
+                column,
+                written.groups_of,
+                frozenset(written.functions),
+                faults.line((*path, "aggregate_only", index)),
+            )
             for index, written in enumerate(role.aggregate_only)
             for pattern, column in _columns(written.columns, (*path, "aggregate_only", index), faults)
         ),
@@ -209,6 +219,7 @@ def _grant(read: Read, path: _Path, faults: _Faults) -> Grant:
         hidden=frozenset(read.hide),
         views=read.views,
         because=read.because,
+        line=faults.line(path),
     )
 
 
@@ -234,7 +245,7 @@ def _filter(rows: RowsForAll, path: _Path, faults: _Faults) -> RowFilter | None:
     named = frozenset(pattern.text.partition(".")[2] for pattern in patterns if pattern.rank == 0)
     try:
         permissive = isinstance(rows, Rows) and rows.as_ == "permissive"
-        return RowFilter(patterns, fragment.parse(rows.using, named), permissive)
+        return RowFilter(patterns, fragment.parse(rows.using, named), permissive, faults.line(path))
     except ValueError as error:
         faults.add((*path, "using"), str(error))
         return None

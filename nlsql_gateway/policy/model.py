@@ -71,6 +71,8 @@ class Grant:
     "A pattern with * covers views and materialised views too: they read their tables with their owner's rights."
     because: str = ""
     "Told to the person who is refused a column that this leaves out."
+    line: int = field(default=0, compare=False)
+    "Where it stands in the file."
 
     def rank(self, relation: Relation) -> int | None:
         """How closely this names ``relation``; None: not at all."""
@@ -93,6 +95,8 @@ class RowFilter:
     using: Fragment
     permissive: bool = False
     "Of the permissive ones of a role one must be true, as with CREATE POLICY … AS PERMISSIVE; of the others, all."
+    line: int = field(default=0, compare=False)
+    "Where it stands in the file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ class ColumnMask:
     "round: values are rounded down, towards zero, to a multiple."
     bounds: tuple[Bound, ...] = ()
     "bucket: where each begins, all numbers or all times, ascending."
+    line: int = field(default=0, compare=False)
+    "Where it stands in the file."
 
 
 ROW = "nlsql_gateway_row"
@@ -144,6 +150,8 @@ class AggregateOnly:
     "The least number of rows in an aggregate."
     functions: frozenset[str]
     "The aggregates that are allowed."
+    line: int = field(default=0, compare=False)
+    "Where it stands in the file."
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,9 @@ def test_explain_shows_the_decision_and_runs_nothing(gateway: RunningGateway, an
     assert allowed["verdict"] == "allow"
     assert allowed["relations"] == ["public.customers"]
     assert "public.customers" in str(allowed["sql"])
-    assert any(rule["rule"] == "mask" for rule in allowed["applied"])  # type: ignore[attr-defined]  # JSON
+    (mask,) = (rule for rule in allowed["applied"] if rule["rule"] == "mask")  # type: ignore[attr-defined]  # JSON
+    ((name, line),) = (place.split(":") for place in mask["lines"])
+    assert "public.customers.email" in (POLICIES / name).read_text().splitlines()[int(line) - 1]
     denied = explain(gateway, "SELECT salary FROM employees")
     assert (denied["verdict"], denied["sqlstate"], denied["sql"]) == ("deny", "42501", None)
     write = explain(gateway, "DELETE FROM orders")

@@ -188,3 +188,16 @@ roles:
         "role r: masks: public.customers.salary: hash does not fit integer, so all is hidden",
         "role r: aggregate_only: public.*.wage: there is no such column",
     )
+
+
+def test_each_rule_knows_its_line() -> None:
+    policy = load(
+        "version: 1\nname: x\nhash_key: sixteen-characters-and-more\nroles:\n  r:\n    read:\n      - public.*\n"
+        "      - {tables: public.a, hide: x}\n    rows:\n      - {tables: public.a, using: x > 0}\n"
+        "    masks:\n      - columns: [public.a.b, public.a.c]\n        with: hash\n"
+        "    aggregate_only: [{columns: public.b.c}]\n",
+        "x.yaml",
+    )
+    role = policy.roles["r"]
+    found = [rule.line for rules in (role.grants, role.filters, role.masks, role.aggregate_only) for rule in rules]
+    assert found == [7, 8, 10, 12, 12, 14]
