@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -121,12 +122,18 @@ def _supervise(job: _Job, workers: int, ready: Callable[[str, int], None]) -> No
     job.settings.upstream.password()
     Authentication(job.settings)
 
+    # What a worker is started again with is what was in force, also while the file cannot be used.
+    policy = PolicyFile(job.settings.policy, job.policy, lambda text: _loaded(job.settings, text))
+
+    def job_of(share: Share) -> bytes:
+        return pickle.dumps(replace(job, share=share, policy=policy.text))
+
     async def main(port: int, folder: Path) -> None:
         shares = [Share(number, workers, port, folder) for number in range(workers)]
         headcount.make(shares[0].headcount, workers)
         supervisor = Workers(
             [sys.executable, "-P", "-m", "nlsql_gateway.worker"],
-            [pickle.dumps(replace(job, share=share)) for share in shares],
+            [partial(job_of, share) for share in shares],
             grace=listen.shutdown_grace,
             died=lambda number: headcount.strike(shares[number].headcount, number),
             log=log.logger("nlsql_gateway.server"),
@@ -134,8 +141,14 @@ def _supervise(job: _Job, workers: int, ready: Callable[[str, int], None]) -> No
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, supervisor.stop)
-        loop.add_signal_handler(signal.SIGHUP, supervisor.reload)
-        await supervisor.run(lambda: ready(listen.host, port))
+
+        def reload() -> None:
+            policy.reload()
+            supervisor.reload()
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        async with _watched(policy):
+            await supervisor.run(lambda: ready(listen.host, port))
 
     with reserved_port(listen.host, listen.port) as port, private_folder() as folder:
         asyncio.run(main(port, folder))
@@ -171,16 +184,28 @@ def _serve(
                 signals(gateway, reload)
                 policy.say()
                 policy.reload()  # what a worker is started again with may be older than the file
-                async with asyncio.TaskGroup() as tasks:
-                    watching = tasks.create_task(policy.watch())
-                    try:
-                        await gateway.serve(ready=ready)
-                    finally:
-                        watching.cancel()
+                async with _watched(policy):
+                    await gateway.serve(ready=ready)
         finally:
             sink.close()
 
     uvloop.run(main())
+
+
+@asynccontextmanager
+async def _watched(policy: PolicyFile) -> AsyncIterator[None]:
+    """The policy's file is watched meanwhile. What is raised comes out as it is, in no group."""
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(policy.watch())
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised again below
+            failure = error
+        finally:
+            watching.cancel()
+    if failure is not None:
+        raise failure
 
 
 def collect_seldom() -> None:

@@ -86,8 +86,9 @@ class _Faults:
 
 
 def _data(text: str, faults: _Faults) -> Any:
-    loader = yaml.SafeLoader(text)
+    loader: yaml.SafeLoader | None = None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             faults.add((), "the file is empty")
@@ -104,7 +105,8 @@ def _data(text: str, faults: _Faults) -> Any:
         faults.add((), "too deep, or an anchor within itself")
         return None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _note_lines(node: yaml.Node, path: _Path, faults: _Faults) -> None:

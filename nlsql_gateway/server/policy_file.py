@@ -27,55 +27,75 @@ class PolicyFile:
         path: Path,
         text: str,
         load: Callable[[str], Policy],
-        log: structlog.stdlib.BoundLogger,
+        log: structlog.stdlib.BoundLogger | None = None,
     ) -> None:
-        """``text`` is what the file held; ``load`` makes a policy of a text. Raises ConfigError."""
+        """``text`` is what the file held; ``load`` makes a policy of a text. Raises ConfigError.
+
+        ``log`` None: somebody else tells.
+        """
         self._path = path
         self._load = load
         self._log = log
-        self._text = text
+        self._read = text
         "The last that was read, usable or not: a fault is told once."
         self._policy = load(text)
+        self.text = text
+        "Of the policy in force."
         self._seen = self._looked = self._look()
+        self._asked = False
 
     def __call__(self) -> Policy:
         return self._policy
 
     def reload(self) -> None:
-        """Read the file now; log what came of it. Raises nothing."""
-        self._seen = self._looked = self._look()
-        try:
-            text = self._path.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            self._refused(f"{self._path}: {getattr(error, 'strerror', None) or error}")
-            return
-        if text == self._text:
-            return
-        self._text = text
-        try:
-            policy = self._load(text)
-        except ConfigError as error:
-            self._refused(error.message, error.hint)
-            return
-        if fixed := _fixed(self._policy, policy):
-            self._refused(f"{self._path}: {fixed} cannot change while connections are open", "restart the gateway")
-            return
-        self._policy = policy
-        self.say()
+        """Read the file, though it seems to be the same, as soon as it rests."""
+        self._asked = True
 
     def say(self) -> None:
         """Log which policy is in force."""
+        if self._log is None:
+            return
         self._log.info("policy in force", name=self._policy.name, version=self._policy.version, file=str(self._path))
         if self._policy.shadow_words:
             self._log.warning(self._policy.shadow_words)
 
     async def watch(self) -> None:
-        """Reload when the file has changed and rests. Until cancelled."""
+        """Read the file when it has changed and rests. Until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
             before, self._looked = self._looked, self._look()
-            if self._looked == before and self._looked != self._seen:
-                self.reload()
+            if self._looked == before and (self._asked or self._looked != self._seen):
+                self._take()
+
+    def _take(self) -> None:
+        """Whatever is wrong with the file leaves the policy as it is."""
+        text = ""
+        try:
+            text = self._path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            problem = f"{self._path}: {getattr(error, 'strerror', None) or error}"
+        else:
+            problem = ""
+        if self._look() != self._looked:
+            return  # somebody began to write: it is read when it rests again
+        self._seen, self._asked = self._looked, False
+        if problem:
+            self._refused(problem)
+        elif text != self._read:
+            self._read = text
+            try:
+                self._replace(text, self._load(text))
+            except ConfigError as error:
+                self._refused(error.message, error.hint)
+            except Exception as error:  # noqa: BLE001 - a gateway that serves does not end of a file
+                self._refused(f"{self._path}: {type(error).__name__}", "a fault of the gateway: please report it")
+
+    def _replace(self, text: str, policy: Policy) -> None:
+        if fixed := _fixed(self._policy, policy):
+            self._refused(f"{self._path}: {fixed} cannot change while connections are open", "restart the gateway")
+            return
+        self._policy, self.text = policy, text
+        self.say()
 
     def _look(self) -> Seen:
         try:
@@ -85,7 +105,8 @@ class PolicyFile:
         return (found.st_mtime_ns, found.st_size, found.st_ino)
 
     def _refused(self, problem: str, hint: str = "") -> None:
-        self._log.error("policy not reloaded: the one before stays in force", problem=problem, hint=hint)
+        if self._log is not None:
+            self._log.error("policy not reloaded: the one before stays in force", problem=problem, hint=hint)
 
 
 def _fixed(before: Policy, after: Policy) -> str:

@@ -45,14 +45,16 @@ class Workers:
     def __init__(
         self,
         command: Sequence[str],
-        jobs: Sequence[bytes],
+        jobs: Sequence[Callable[[], bytes]],
         *,
         grace: float,
         margin: float = MARGIN,
         died: Callable[[int], None],
         log: structlog.stdlib.BoundLogger,
     ) -> None:
-        """``command`` starts a worker and ``jobs`` has what each is to do; ``died`` gets the index of a dead one.
+        """``command`` starts a worker; ``died`` gets the index of a dead one.
+
+        ``jobs`` gives what each is to do, asked when it is started and when it is started again.
 
         A worker prints a line that begins with ``ready`` on standard output when it accepts connections.
         """
@@ -144,7 +146,7 @@ class Workers:
         process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE)
         assert process.stdin is not None
         assert process.stdout is not None
-        job = self._jobs[number]
+        job = self._jobs[number]()
         process.stdin.write(len(job).to_bytes(8, "big") + job)
         self._processes[number] = process
         if self._stopping.is_set():

@@ -129,7 +129,7 @@ def test_a_file_that_cannot_be_used_leaves_the_one_before(running: tuple[Running
         until(lambda: reads(connection, TABLES[1]), "mended")
 
 
-def test_sighup_reads_it_at_once(running: tuple[RunningGateway, Path]) -> None:
+def test_sighup_reads_it_though_it_looks_the_same(running: tuple[RunningGateway, Path]) -> None:
     gateway, policy = running
     stamp = policy.stat()
     with psycopg.connect(gateway.conninfo("ada"), autocommit=True) as connection:
@@ -155,3 +155,45 @@ def test_a_worker_that_is_started_again_serves_by_the_file(running: tuple[Runnin
         with psycopg.connect(gateway.conninfo("ada"), autocommit=True) as connection:
             assert reads(connection, TABLES[1])
             assert not reads(connection, TABLES[0])
+
+
+@pytest.mark.parametrize("running", [2], indirect=True)
+def test_a_worker_that_is_started_again_brings_no_older_policy_back(running: tuple[RunningGateway, Path]) -> None:
+    """What was taken away stays away, also while the file cannot be used."""
+    gateway, policy = running
+    workers = gateway.workers()
+    policy.write_text(only(TABLES[1]))
+    with psycopg.connect(gateway.conninfo("ada"), autocommit=True) as connection:
+        until(lambda: reads(connection, TABLES[1]), "in force")
+    time.sleep(3)  # in the supervisor, too
+    policy.write_text("version: 1\nname: broken\nroles: [\n")
+    time.sleep(3)
+    os.kill(workers[0], signal.SIGKILL)
+    until(lambda: len(gateway.workers()) == 2 and workers[0] not in gateway.workers(), "started again")
+    time.sleep(2)
+    for _ in range(30):
+        with psycopg.connect(gateway.conninfo("ada"), autocommit=True) as connection:
+            assert not reads(connection, TABLES[0])
+            assert reads(connection, TABLES[1])
+
+
+def test_bytes_that_are_no_yaml_are_a_fault_like_any_other(running: tuple[RunningGateway, Path]) -> None:
+    gateway, policy = running
+    policy.write_bytes(only(TABLES[1]).encode() + b"\0")
+    until(lambda: "policy not reloaded" in str(gateway.log()), "told")
+    with psycopg.connect(gateway.conninfo("ada"), autocommit=True) as connection:
+        assert reads(connection, TABLES[0])
+    assert gateway.process.poll() is None
+
+
+def test_half_a_file_is_not_read_at_sighup(running: tuple[RunningGateway, Path]) -> None:
+    gateway, policy = running
+    whole = text("public.regions", "public.customers") + "deny: [public.customers]\n"
+    half = whole[: whole.index("deny:")]
+    with psycopg.connect(gateway.conninfo("ada"), autocommit=True) as connection, policy.open("w") as file:
+        file.write(half)
+        file.flush()
+        gateway.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert not reads(connection, "customers")
+        file.write(whole[len(half) :])

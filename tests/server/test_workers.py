@@ -54,7 +54,7 @@ def command() -> list[str]:
 def workers(
     *jobs: str, died: Callable[[int], None] = lambda number: None, grace: float = 5, margin: float = 10
 ) -> Workers:
-    encoded = [job.encode() for job in jobs]
+    encoded = [job.encode for job in jobs]
     return Workers(command(), encoded, grace=grace, margin=margin, died=died, log=log.logger("test"))
 
 
