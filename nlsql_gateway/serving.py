@@ -204,6 +204,8 @@ async def _watched(policy: PolicyFile) -> AsyncIterator[None]:
             failure = error
         finally:
             watching.cancel()
+    while isinstance(failure, ExceptionGroup) and len(failure.exceptions) == 1:
+        failure = failure.exceptions[0]
     if failure is not None:
         raise failure
 

@@ -62,6 +62,18 @@ def test_explain_says_what_holds_from_an_address(gateway: RunningGateway) -> Non
         assert ("no_rule" in done.stdout) is bool(code)
 
 
+def test_a_port_that_is_taken_is_one_clear_error(gateway: RunningGateway, tmp_path: Path) -> None:
+    settings = yaml.safe_load(gateway.config.read_text())
+    settings["listen"]["port"] = gateway.port
+    settings["audit"] = {"path": str(tmp_path / "audit.jsonl")}
+    config = gateway.folder / "taken.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    done = run("serve", "--config", config, UPSTREAM_PASSWORD="x")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"error: listen: 127.0.0.1 port {gateway.port}: " in done.stderr
+
+
 def test_policy_files_are_checked_tested_and_compared(gateway: RunningGateway, tmp_path: Path) -> None:
     retail = POLICIES / "retail.yaml"
     where = ("-d", gateway.database, "-c", gateway.config)
