@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from nlsql_gateway.policy.case import Case, Read
+from nlsql_gateway.policy.laziness import could_fail, lazy
 from nlsql_gateway.policy.leakproof import UNTYPED, comparable, written
 from nlsql_gateway.policy.names import path
 from nlsql_gateway.policy.scopes import NOTHING, Item, Output, Outputs, Scope, expanded, find, named
@@ -192,8 +193,12 @@ class _Walk:
         elif tag == "A_Expr" and self._calm(body, scopes, ctes):
             pass
         elif tag == "SubLink" and body["subLinkType"] in ("EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SUBLINK"):
+            if could_fail(body["subselect"]):  # it may be computed only when a row asks for it
+                self.touched |= _in_view(scopes)
             self._sublink(body, scopes, ctes)
         else:
+            if lazy(node):  # it may be computed at any scan, and only when there is a row
+                self.touched |= _in_view(scopes)
             self.touched |= self._uses(node, scopes, ctes, grouped=True)
 
     def _calm(self, body: Node, scopes: Sequence[Scope], ctes: Ctes) -> bool:
@@ -266,8 +271,8 @@ class _Walk:
             return _constant_type(node["A_Const"])
         if "TypeCast" in node:
             body = node["TypeCast"]
-            return "" if self._uses(body["arg"], scopes, ctes) else written(body["typeName"])
-        if "SubLink" in node and node["SubLink"]["subLinkType"] == "EXPR_SUBLINK":
+            return written(body["typeName"]) if {"A_Const", "ParamRef"} & body["arg"].keys() else ""
+        if "SubLink" in node and not lazy(node) and node["SubLink"]["subLinkType"] == "EXPR_SUBLINK":
             outputs, outer = self._subquery(node["SubLink"]["subselect"]["SelectStmt"], scopes, ctes)
             return outputs[0][1].type if outputs and not outer else ""
         if "FuncCall" in node and self._is_aggregate(node["FuncCall"]):
@@ -322,6 +327,10 @@ class _Walk:
         name = strings(call["funcname"])
         kinds = {function.kind for function in self.case.catalog.functions.get(name[-1], ())}
         return kinds == {"aggregate"} and "over" not in call and name[:-1] in ((), ("pg_catalog",))
+
+
+def _in_view(scopes: Sequence[Scope]) -> frozenset[int]:
+    return frozenset[int]().union(*(item.whole.reads | item.rest for scope in scopes for item in scope))
 
 
 def _all(outputs: Sequence[Output] | Iterator[Output]) -> frozenset[int]:
