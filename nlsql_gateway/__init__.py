@@ -11,7 +11,8 @@ The rooms, in the order in which a statement meets them:
 - ``embedded``: the default that needs nothing installed: PostgreSQL, Triton, the model.
 - ``config``, ``log``, ``errors``: settings, structured logs, the exceptions.
 - ``cli``: the commands. ``app``: one function for each. ``serving``: where the parts of a gateway are joined, for one
-  process or for several; ``worker``: the program of one of several.
+  process or for several; ``worker``: the program of one of several; ``reader``: the program that reads large texts;
+  ``policy_tools``: policy files checked, tested and compared.
 
 ``downstream`` is towards the client and ``upstream`` towards PostgreSQL, everywhere.
 """
