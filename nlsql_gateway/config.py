@@ -218,6 +218,11 @@ class Auth(_Section):
         return self
 
 
+class Cache(_Section):
+    entries: int = Field(default=1000, ge=0)
+    "Answers that are kept, of each worker; the least recently used goes first. 0: every question is asked anew."
+
+
 class Ask(_Section):
     backend: Literal["triton", "openai", "none"] = "triton"
     "none: questions are refused with NL002."
@@ -235,6 +240,7 @@ class Ask(_Section):
     "Of one answer of the model."
     max_prompt_tokens: int = Field(default=6000, gt=0)
     "The schema is pruned to fit."
+    cache: Cache = Cache()
     api_key_env: str | None = None
     "openai: the environment variable that holds the key."
 

@@ -26,7 +26,7 @@ import uvloop
 from nlsql_gateway import audit, log
 from nlsql_gateway.admission import Admission
 from nlsql_gateway.admission.elsewhere import Elsewhere
-from nlsql_gateway.ask import Asker, Generator
+from nlsql_gateway.ask import AnswerCache, Asker, Generator
 from nlsql_gateway.ask.openai import OpenAIGenerator
 from nlsql_gateway.ask.triton import TritonGenerator
 from nlsql_gateway.audit import FileSink, Sink
@@ -276,6 +276,7 @@ async def admission(
                 database=databases.get,
                 sink=sink,
                 asker=asker,
+                answers=AnswerCache(settings.ask.cache.entries),
                 deadline=settings.ask.deadline,
                 clock=time.time_ns,
                 monotonic=time.monotonic,

@@ -13,10 +13,10 @@ from nlsql_gateway.admission.reading import failed, judge_batch, judged, version
 from nlsql_gateway.admission.remembered import Context, Remembered
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
 from nlsql_gateway.admission.wording import explanation, notice
-from nlsql_gateway.ask import Asker, Problem
+from nlsql_gateway.ask import AnswerCache, Asker, Key, Problem, normal
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, Origin, OutcomeRecord, Sink
 from nlsql_gateway.errors import AskTimeout, GatewayError, LimitError, ModelUnavailable, UpstreamError
-from nlsql_gateway.policy import Policy, Reason, visible
+from nlsql_gateway.policy import Policy, Reason, rights, visible
 from nlsql_gateway.sql import Catalog, Kind, Question, classify
 
 PRESENCES = 10_000
@@ -42,6 +42,8 @@ class Admission:
     "Nanoseconds since the epoch."
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
+    answers: AnswerCache = field(default_factory=lambda: AnswerCache(0))
+    "What the model answered before."
     elsewhere: Elsewhere | None = None
     "Where large texts are read; None: here, and everybody waits meanwhile."
     _remembered: Remembered = field(default_factory=Remembered)
@@ -243,17 +245,21 @@ class Admission:
                 return Problem(error.message, None)
             return None
 
-        schema = visible(catalog, client.principal, policy)
-        try:
-            async with asyncio.timeout(self.deadline):
-                answer = await self.asker.answer(
-                    question.words, schema, check, today=self._today(), timeout=self.deadline
-                )
-        except TimeoutError as error:
-            raise AskTimeout(
-                f"the question was not answered within {self.deadline:g} s",
-                hint="ask something simpler, or raise ask.deadline",
-            ) from error
+        key = self._key(question.words, self.asker, client, policy, catalog)
+        answer = self.answers.get(key)
+        if answer is None:
+            schema = visible(catalog, client.principal, policy)
+            try:
+                async with asyncio.timeout(self.deadline):
+                    answer = await self.asker.answer(
+                        question.words, schema, check, today=key.today, timeout=self.deadline
+                    )
+            except TimeoutError as error:
+                raise AskTimeout(
+                    f"the question was not answered within {self.deadline:g} s",
+                    hint="ask something simpler, or raise ask.deadline",
+                ) from error
+            self.answers.put(key, answer)
         judgement = replace(
             self._judge_answer(answer.sql, client, policy, catalog), question=question.words, answer=answer
         )
@@ -263,6 +269,19 @@ class Admission:
             shown = explanation(judgement)
             return replace(judgement, sql=shown, source=shown, statements=())
         return replace(judgement, source=answer.sql, notices=(notice(judgement, answer),))
+
+    def _key(self, words: str, asker: Asker, client: Client, policy: Policy, catalog: Catalog) -> Key:
+        """All that an answer depends on."""
+        return Key(
+            normal(words),
+            client.database,
+            rights(client.principal, policy),
+            policy.version,
+            catalog.version,
+            "",
+            asker.model,
+            self._today(),
+        )
 
     def _judge_answer(self, sql: str, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
         """Untrusted text from a model: exactly one SELECT, then decided on as if a person had typed it."""

@@ -114,6 +114,7 @@ class Judgement:
             model=answer.model if answer else "",
             model_version=answer.version if answer else "",
             attempts=answer.attempts if answer else 0,
+            cached=answer.cached if answer else False,
             confidence=answer.confidence if answer else None,
             policy=self.versions[0],
             catalog=self.versions[1],

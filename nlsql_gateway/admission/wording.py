@@ -8,7 +8,8 @@ from nlsql_gateway.ask import Answer
 
 def notice(judgement: Judgement, answer: Answer) -> Notice:
     """Says what was run, by which model, under which rules: psql shows it, BI tools ignore it."""
-    facts = [f"model: {answer.model} {answer.version}".rstrip(), f"attempts: {answer.attempts}"]
+    asked = "cached" if answer.cached else f"attempts: {answer.attempts}"
+    facts = [f"model: {answer.model} {answer.version}".rstrip(), asked]
     if answer.confidence is not None:
         facts.append(f"confidence: {answer.confidence:.2f}")
     facts.extend(rule(applied) for applied in judgement.applied)
@@ -26,7 +27,7 @@ def explanation(judgement: Judgement) -> str:
         *(("rule", rule(applied)) for applied in judgement.applied),
         ("would run", judgement.sql),
         ("model", f"{answer.model} {answer.version}".rstrip()),
-        ("attempts", str(answer.attempts)),
+        ("cached", "yes") if answer.cached else ("attempts", str(answer.attempts)),
     ]
     values = ", ".join(f"({_literal(item)}, {_literal(value)})" for item, value in rows)
     return f"SELECT * FROM (VALUES {values}) AS explanation(item, value)"

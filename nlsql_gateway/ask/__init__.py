@@ -7,11 +7,24 @@ candidate   SQL that may be the answer
 Problem     why a candidate cannot run, in words fit for the model and for the person
 mend        put names right by code, before the model is asked again
 repair      another turn of the model, with the error
+cache       answers given before, by all that they depend on
 schema      a Catalog that holds only what this person may see
 """
 
 from nlsql_gateway.ask.asker import Asker
+from nlsql_gateway.ask.cache import AnswerCache, Key, normal
 from nlsql_gateway.ask.generator import Completion, Generator, Sampling
 from nlsql_gateway.ask.values import Answer, Check, Problem
 
-__all__ = ["Answer", "Asker", "Check", "Completion", "Generator", "Problem", "Sampling"]
+__all__ = [
+    "Answer",
+    "AnswerCache",
+    "Asker",
+    "Check",
+    "Completion",
+    "Generator",
+    "Key",
+    "Problem",
+    "Sampling",
+    "normal",
+]

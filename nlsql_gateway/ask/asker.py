@@ -48,6 +48,11 @@ class Asker:
         self._max_tokens = max_tokens
         self._max_prompt_tokens = max_prompt_tokens
 
+    @property
+    def model(self) -> str:
+        """Its name, as configured."""
+        return self._generator.model
+
     async def answer(self, question: str, schema: Catalog, check: Check, *, today: date, timeout: float) -> Answer:
         """SQL for ``question`` that passed ``check``.
 

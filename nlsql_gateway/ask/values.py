@@ -26,9 +26,11 @@ class Answer:
     model: str
     version: str
     attempts: int
-    "Completions asked of the model, from 1."
+    "Completions asked of the model, from 1; 0: it was not asked."
     confidence: float | None = None
     "0 to 1; None: not estimated."
+    cached: bool = False
+    "The model gave it for an earlier question."
 
 
 Check = Callable[[str], Awaitable[Problem | None]]

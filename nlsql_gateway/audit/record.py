@@ -74,6 +74,8 @@ class Ruling:
     "Of the model."
     attempts: int
     "Of the model, repairs included; 0 without a model."
+    cached: bool
+    "The SQL is that of the same question asked before under the same rights; it was decided on anew."
     confidence: float | None
     "0 to 1; null when not known."
     policy: str
@@ -221,7 +223,7 @@ def _shared(origin: Origin, ruling: Ruling) -> tuple[str, str, str, str, str, st
     say = _encode
     before = (
         f'{{"address":{say(origin.address)},"application_name":{say(origin.application_name)},'
-        f'"attempts":{ruling.attempts},"catalog":{say(ruling.catalog)},"confidence":{say(ruling.confidence)},'
+        f'"attempts":{ruling.attempts},"cached":{say(ruling.cached)},"catalog":{say(ruling.catalog)},"confidence":{say(ruling.confidence)},'
         f'"connection":{say(origin.connection)},"database":{say(origin.database)},'
         f'"functions":{say(ruling.functions)}'
     )

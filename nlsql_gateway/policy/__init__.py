@@ -12,6 +12,7 @@ from nlsql_gateway.policy.engine import decide
 from nlsql_gateway.policy.loading import load
 from nlsql_gateway.policy.model import ColumnMask, Grant, Policy, Principal, RowFilter
 from nlsql_gateway.policy.pooled import goes_on_after_the_end
+from nlsql_gateway.policy.rights import rights
 from nlsql_gateway.policy.startup import startup_settings
 from nlsql_gateway.policy.unmatched import unmatched
 from nlsql_gateway.policy.visible import visible
@@ -30,6 +31,7 @@ __all__ = [
     "decide",
     "goes_on_after_the_end",
     "load",
+    "rights",
     "startup_settings",
     "unmatched",
     "visible",

@@ -31,6 +31,7 @@ RULING: Final = Ruling(
     model="",
     model_version="",
     attempts=0,
+    cached=False,
     confidence=None,
     policy="a" * 64,
     catalog="b" * 64,

@@ -110,6 +110,7 @@ def _json_type(written: str) -> str:
     return {
         "str": "text",
         "str | None": "text or null",
+        "bool": "yes or no",
         "int": "integer",
         "int | None": "integer or null",
         "float": "number",

@@ -43,7 +43,7 @@ class ScriptedModel:
 
     @property
     def ask(self) -> dict[str, Any]:
-        return {"backend": "triton", "url": self.url, "model": "scripted", "deadline": "5s"}
+        return {"backend": "triton", "url": self.url, "model": "scripted", "deadline": "5s", "cache": {"entries": 0}}
 
 
 @pytest.fixture(scope="session")
