@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
-import yaml
-from pydantic import ValidationError
-
-from nlsql_gateway.errors import ConfigError
 from nlsql_gateway.policy import attribute_types, fragment, masks, open_catalogs, presence, setting_rules
 from nlsql_gateway.policy.kinds import ALLOWED
 from nlsql_gateway.policy.limits import Limits
@@ -34,104 +30,24 @@ from nlsql_gateway.policy.spelling import nearest
 from nlsql_gateway.policy.values import Attribute
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.quoting import identifier
+from nlsql_gateway.yaml_lines import Faults, Path, read, validated
 
-_Path = tuple[str | int, ...]
-_YAML = "tag:yaml.org,2002:"
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
 def load(text: str, source: str) -> Policy:
     """The policy in ``text``; ``source`` names the file in errors. Raises ConfigError, one line for each fault."""
-    faults = _Faults(source)
-    data = _data(text, faults)
+    faults = Faults(source)
+    data = read(text, faults)
     faults.stop()
-    try:
-        parsed = PolicyFile.model_validate(data)
-    except ValidationError as error:
-        for fault in error.errors():
-            message = fault["msg"]
-            if fault["type"] == "extra_forbidden":
-                meant = nearest(fault["loc"])
-                message = f"not a known key; did you mean {meant}?" if meant else "not a known key"
-            faults.add(fault["loc"], message.removeprefix("Value error, "))
-        faults.stop()
-        raise AssertionError("a validation error has at least one fault") from error
+    parsed = validated(PolicyFile, data, faults, nearest)
     policy = _policy(parsed, hashlib.sha256(text.encode()).hexdigest(), faults)
     faults.stop()
     return policy
 
 
-@dataclass(slots=True)
-class _Faults:
-    source: str
-    lines: dict[_Path, int] = field(default_factory=dict)
-    "Path of keys -> line from 1."
-    found: list[tuple[int, str]] = field(default_factory=list)
-
-    def add(self, path: _Path, message: str, line: int | None = None) -> None:
-        """The line is that of the longest part of ``path`` that stands in the file."""
-        known = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in self.lines), ())
-        at = line or self.line(path)
-        key = ".".join(str(part) for part in known) or "(file)"
-        self.found.append((at, f"{self.source}:{at}: {key}: {message}"))
-
-    def line(self, path: _Path) -> int:
-        """Where what ``path`` names stands; of a text that stands for a list of itself, where the key does."""
-        return next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), 1)
-
-    def stop(self) -> None:
-        if self.found:
-            raise ConfigError("\n".join(text for _, text in sorted(set(self.found))))
-
-
-def _data(text: str, faults: _Faults) -> Any:
-    loader: yaml.SafeLoader | None = None
-    try:
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        if node is None:
-            faults.add((), "the file is empty")
-            return None
-        _note_lines(node, (), faults)
-        if faults.found:
-            return None
-        return loader.construct_document(node)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        faults.add((), getattr(error, "problem", None) or "not YAML", mark.line + 1 if mark is not None else None)
-        return None
-    except RecursionError:
-        faults.add((), "too deep, or an anchor within itself")
-        return None
-    finally:
-        if loader is not None:
-            loader.dispose()
-
-
-def _note_lines(node: yaml.Node, path: _Path, faults: _Faults) -> None:
-    faults.lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                faults.add(path, "a key must be a single word", key.start_mark.line + 1)
-                continue
-            inner = (*path, key.value)
-            if inner in faults.lines:
-                faults.add(inner, "this key is there twice", key.start_mark.line + 1)
-            faults.lines[inner] = key.start_mark.line + 1
-            _note_lines(value, inner, faults)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _note_lines(value, (*path, index), faults)
-    elif isinstance(node, yaml.ScalarNode) and node.tag.removeprefix(_YAML) in ("timestamp", "int", "float"):
-        try:
-            yaml.constructor.SafeConstructor().construct_object(node)
-        except ValueError as error:  # a date such as 2024-02-30
-            faults.add(path, str(error), node.start_mark.line + 1)
-
-
-def _policy(file: PolicyFile, version: str, faults: _Faults) -> Policy:
+def _policy(file: PolicyFile, version: str, faults: Faults) -> Policy:
     roles = {name: _role(name, role, file.hash_key is not None, faults) for name, role in file.roles.items()}
     for name in file.default or ():
         _known_role(name, roles, ("default",), faults)
@@ -163,8 +79,8 @@ def _policy(file: PolicyFile, version: str, faults: _Faults) -> Policy:
     )
 
 
-def _role(name: str, role: RoleFile, keyed: bool, faults: _Faults) -> Role:
-    path: _Path = ("roles", name)
+def _role(name: str, role: RoleFile, keyed: bool, faults: Faults) -> Role:
+    path: Path = ("roles", name)
     return Role(
         name,
         grants=tuple(_grant(read, (*path, "read", index), faults) for index, read in enumerate(role.read)),
@@ -192,7 +108,7 @@ def _role(name: str, role: RoleFile, keyed: bool, faults: _Faults) -> Role:
     )
 
 
-def _presence(role: RoleFile, path: _Path, faults: _Faults) -> Presence | None:
+def _presence(role: RoleFile, path: Path, faults: Faults) -> Presence | None:
     if role.when is None and not role.from_:
         return None
     when = role.when or When()
@@ -213,7 +129,7 @@ def _presence(role: RoleFile, path: _Path, faults: _Faults) -> Presence | None:
     )
 
 
-def _grant(read: Read, path: _Path, faults: _Faults) -> Grant:
+def _grant(read: Read, path: Path, faults: Faults) -> Grant:
     return Grant(
         tables=tuple(_patterns(read.tables, (*path, "tables"), faults)),
         excluded=tuple(_patterns(read.but_not, (*path, "but_not"), faults)),
@@ -225,7 +141,7 @@ def _grant(read: Read, path: _Path, faults: _Faults) -> Grant:
     )
 
 
-def _denials(written: Sequence[Denied], path: _Path, faults: _Faults) -> tuple[Denial, ...]:
+def _denials(written: Sequence[Denied], path: Path, faults: Faults) -> tuple[Denial, ...]:
     found = []
     for index, denied in enumerate(written):
         patterns = tuple(_patterns(denied.tables, (*path, index, "tables"), faults))
@@ -237,12 +153,12 @@ def _denials(written: Sequence[Denied], path: _Path, faults: _Faults) -> tuple[D
     return tuple(found)
 
 
-def _filters(written: Sequence[RowsForAll], path: _Path, faults: _Faults) -> tuple[RowFilter, ...]:
+def _filters(written: Sequence[RowsForAll], path: Path, faults: Faults) -> tuple[RowFilter, ...]:
     found = (_filter(rows, (*path, index), faults) for index, rows in enumerate(written))
     return tuple(rule for rule in found if rule is not None)
 
 
-def _filter(rows: RowsForAll, path: _Path, faults: _Faults) -> RowFilter | None:
+def _filter(rows: RowsForAll, path: Path, faults: Faults) -> RowFilter | None:
     patterns = tuple(_patterns(rows.tables, (*path, "tables"), faults))
     named = frozenset(pattern.text.partition(".")[2] for pattern in patterns if pattern.rank == 0)
     try:
@@ -253,7 +169,7 @@ def _filter(rows: RowsForAll, path: _Path, faults: _Faults) -> RowFilter | None:
         return None
 
 
-def _masks(mask: Mask, keyed: bool, path: _Path, faults: _Faults) -> Iterator[ColumnMask]:
+def _masks(mask: Mask, keyed: bool, path: Path, faults: Faults) -> Iterator[ColumnMask]:
     (kind,) = mask.with_.model_fields_set
     spec = mask.with_
     if kind == "hash" and not keyed:
@@ -275,7 +191,7 @@ def _masks(mask: Mask, keyed: bool, path: _Path, faults: _Faults) -> Iterator[Co
                 yield ColumnMask(pattern, column, kind)
 
 
-def _columns(texts: list[str], path: _Path, faults: _Faults) -> Iterator[tuple[Pattern, str]]:
+def _columns(texts: list[str], path: Path, faults: Faults) -> Iterator[tuple[Pattern, str]]:
     for index, written in enumerate(texts):
         table, dot, column = written.rpartition(".")
         try:
@@ -286,14 +202,14 @@ def _columns(texts: list[str], path: _Path, faults: _Faults) -> Iterator[tuple[P
             faults.add((*path, "columns", index), str(error))
 
 
-def _limits(limited: Limited, path: _Path, faults: _Faults) -> Limits:
+def _limits(limited: Limited, path: Path, faults: Faults) -> Limits:
     time = None if limited.timeout is None else setting_rules.milliseconds(limited.timeout)
     if limited.timeout is not None and not time:
         faults.add((*path, "timeout"), "write a time of at least 1ms, such as 500ms, 30s or 5min")
     return Limits(limited.rows, limited.bytes, None if not time else int(time), limited.cost)
 
 
-def _user(name: str, user: User, roles: Mapping[str, Role], types: Mapping[str, str], faults: _Faults) -> Principal:
+def _user(name: str, user: User, roles: Mapping[str, Role], types: Mapping[str, str], faults: Faults) -> Principal:
     for role in user.roles:
         _known_role(role, roles, ("users", name, "roles"), faults)
     attributes: dict[str, Attribute] = {"name": name}
@@ -310,12 +226,12 @@ def _user(name: str, user: User, roles: Mapping[str, Role], types: Mapping[str, 
     return Principal(name, frozenset(user.roles), attributes)
 
 
-def _known_role(name: str, roles: Mapping[str, Role], path: _Path, faults: _Faults) -> None:
+def _known_role(name: str, roles: Mapping[str, Role], path: Path, faults: Faults) -> None:
     if name not in roles:
         faults.add(path, f"no role is called {name!r}; there are {', '.join(roles) or 'none'}")
 
 
-def _settings(file: PolicyFile, faults: _Faults) -> tuple[dict[str, SettingRule], dict[str, str]]:
+def _settings(file: PolicyFile, faults: Faults) -> tuple[dict[str, SettingRule], dict[str, str]]:
     rules = dict(setting_rules.SETTINGS)
     for name, values in file.settings.allow.items():
         rules[name.lower()] = _rule(values)
@@ -344,7 +260,7 @@ def _rule(values: list[str]) -> SettingRule:
     return setting_rules.one_of(*values)
 
 
-def _patterns(texts: list[str], path: _Path, faults: _Faults) -> Iterator[Pattern]:
+def _patterns(texts: list[str], path: Path, faults: Faults) -> Iterator[Pattern]:
     for index, text in enumerate(texts):
         try:
             yield Pattern.parse(text)
@@ -356,7 +272,7 @@ def _function(name: str) -> str:
     return name.removeprefix("pg_catalog.")
 
 
-def _catalogs(names: list[str], key: str, faults: _Faults) -> Iterator[tuple[str, str]]:
+def _catalogs(names: list[str], key: str, faults: Faults) -> Iterator[tuple[str, str]]:
     for index, name in enumerate(names):
         schema, dot, relation = name.rpartition(".")
         if (schema if dot else "pg_catalog") not in open_catalogs.SYSTEM_SCHEMAS:
@@ -364,7 +280,7 @@ def _catalogs(names: list[str], key: str, faults: _Faults) -> Iterator[tuple[str
         yield (schema if dot else "pg_catalog", relation)
 
 
-def _kinds(denied: list[str], faults: _Faults) -> frozenset[Kind]:
+def _kinds(denied: list[str], faults: Faults) -> frozenset[Kind]:
     known = {kind.value: kind for kind in ALLOWED}
     for index, name in enumerate(denied):
         if name not in known:
