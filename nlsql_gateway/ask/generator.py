@@ -12,7 +12,11 @@ class Sampling:
 
     max_tokens: int = 400
     temperature: float = 0.0
-    "0 is greedy."
+    "0 is greedy: then top_p and seed say nothing."
+    top_p: float = 1.0
+    "The least set of tokens whose probabilities reach it is drawn from; 1: all."
+    seed: int | None = None
+    "Of chance. Samples of one prompt need different ones: without, the embedded model draws the same each time."
     stop: tuple[str, ...] = ()
     grammar: str = ""
     "GBNF, empty for none. A generator that cannot constrain decoding ignores it."
@@ -25,7 +29,13 @@ class Completion:
     version: str
     "Of the model, as the server names it."
     prompt_tokens: int = 0
-    completion_tokens: int = 0
+    tokens: int = 0
+    "Of the completion; 0 when the server does not say."
+    logprob: float | None = None
+    """Sum of the natural logarithms of the tokens' probabilities, None when the server has none.
+
+    As the model gave them, before temperature and top_p: so greedy and sampled completions compare.
+    """
 
 
 class Generator(Protocol):

@@ -61,7 +61,12 @@ class OpenAIGenerator:
             "prompt": prompt,
             "max_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,
+            "logprobs": 1,
         }
+        if sampling.temperature > 0:
+            body["top_p"] = sampling.top_p
+            if sampling.seed is not None:
+                body["seed"] = sampling.seed
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         try:
@@ -121,12 +126,14 @@ class OpenAIGenerator:
     def _completion(self, data: Any) -> Completion:
         try:
             usage = data.get("usage") or {}
+            choice = data["choices"][0]
             return Completion(
-                text=str(data["choices"][0]["text"]),
+                text=str(choice["text"]),
                 model=self._model,
                 version=" ".join(str(data[key]) for key in ("model", "system_fingerprint") if data.get(key)),
                 prompt_tokens=int(usage.get("prompt_tokens") or 0),
-                completion_tokens=int(usage.get("completion_tokens") or 0),
+                tokens=int(usage.get("completion_tokens") or 0),
+                logprob=_logprob(choice.get("logprobs")),
             )
         except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise self._not_a_completion() from error
@@ -147,3 +154,12 @@ class OpenAIGenerator:
             )
             self._loop = loop
         return self._client
+
+
+def _logprob(logprobs: Any) -> float | None:
+    """The sum, from the list of OpenAI's completions (``token_logprobs``) or that of its chat (``content``), which some
+    servers use for both. None when the server computes none."""
+    if not logprobs:
+        return None
+    values = logprobs.get("token_logprobs") or [token["logprob"] for token in logprobs.get("content") or ()]
+    return float(sum(value for value in values if value is not None)) if values else None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import queue
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -35,7 +36,11 @@ READY_TIMEOUT = 10.0
 
 _CANARY = "SELECT 1"
 
-_COUNTS = {"return_num_input_tokens": "num_input_tokens", "return_num_output_tokens": "num_output_tokens"}
+_NUMBERS = {
+    "return_num_input_tokens": "num_input_tokens",
+    "return_num_output_tokens": "num_output_tokens",
+    "return_cumulative_logprob": "cumulative_logprob",
+}
 "Inputs of newer vLLM backends that ask for these outputs; sent only to a model that has them."
 
 _CONSTRAINED = frozenset({"python"})
@@ -177,13 +182,13 @@ class TritonGenerator:
         if traits is None:
             traits = self._traits = await _read_traits(client, self._model, timeout)
         inputs = _inputs(prompt, _sampling_parameters(sampling, traits))
-        inputs.extend(_flag(name, value=True) for name in _COUNTS if name in traits.inputs)
+        inputs.extend(_flag(name, value=True) for name in _NUMBERS if name in traits.inputs)
 
         async def requests() -> AsyncIterator[dict[str, Any]]:
             yield {"model_name": self._model, "inputs": inputs}
 
         text: list[str] = []
-        numbers: dict[str, int] = {}
+        numbers: dict[str, float] = {}
         version = traits.version
         # triton_grpc_error: faults end the stream with their gRPC status, instead of coming as text without one.
         responses = client.stream_infer(requests(), stream_timeout=timeout, headers={"triton_grpc_error": "true"})
@@ -193,10 +198,10 @@ class TritonGenerator:
                     raise error
                 text.extend(_strings(result, "text_output"))
                 version = next(iter(_strings(result, "model_version")), version)
-                for name in _COUNTS.values():
+                for name in _NUMBERS.values():
                     values = result.as_numpy(name)
-                    if values is not None and values.size:
-                        numbers[name] = int(values.flat[0])
+                    if values is not None and values.size and math.isfinite(values.flat[0]):
+                        numbers[name] = float(values.flat[0])
                 if _is_last(result):
                     break
         finally:
@@ -205,8 +210,9 @@ class TritonGenerator:
             "".join(text),
             self._model,
             version,
-            numbers.get("num_input_tokens", 0),
-            numbers.get("num_output_tokens", 0),
+            int(numbers.get("num_input_tokens", 0)),
+            int(numbers.get("num_output_tokens", 0)),
+            numbers.get("cumulative_logprob"),
         )
 
     def _connected(self) -> InferenceServerClient:
@@ -275,8 +281,14 @@ def _inputs(prompt: str, parameters: dict[str, object]) -> list[InferInput]:
 def _sampling_parameters(sampling: Sampling, traits: _Traits) -> dict[str, object]:
     """Names as vLLM's SamplingParams has them."""
     parameters: dict[str, object] = {"max_tokens": sampling.max_tokens, "temperature": sampling.temperature}
+    if sampling.temperature > 0:
+        parameters["top_p"] = sampling.top_p
+        if sampling.seed is not None:
+            parameters["seed"] = sampling.seed
     if sampling.stop:
         parameters["stop"] = list(sampling.stop)
+    if "return_cumulative_logprob" in traits.inputs:
+        parameters["logprobs"] = 1  # vLLM sums them up only when it was told to compute them
     if sampling.grammar and traits.backend in _CONSTRAINED:
         parameters["grammar"] = sampling.grammar
     return parameters

@@ -80,7 +80,9 @@ def test_a_real_server_answers(llama: str) -> None:
     assert answer.model == "m"
     assert answer.version
     assert answer.prompt_tokens > 10
-    assert 1 <= answer.completion_tokens <= 20
+    assert 1 <= answer.tokens <= 20
+    assert answer.logprob is not None
+    assert -20 < answer.logprob < 0
     use(llama, lambda generator: generator.ready(), key="the-key")
 
 
@@ -165,12 +167,29 @@ def completion(text: str, **more: object) -> bytes:
 def test_what_is_asked() -> None:
     script = Script(body=completion("SELECT 1", model="m-7b", system_fingerprint="fp_1", usage={"prompt_tokens": 3}))
     with serving(script) as url:
-        sampling = Sampling(max_tokens=9, temperature=0.5, stop=(";", "--"), grammar="root ::= [0-9]")
+        sampling = Sampling(9, temperature=0.5, top_p=0.9, seed=7, stop=(";", "--"), grammar="root ::= [0-9]")
         answer = generate(url + "/", sampling=sampling, key="the-key")
     assert answer == Completion("SELECT 1", "m", "m-7b fp_1", 3, 0)
-    assert script.asked == [{"model": "m", "prompt": PROMPT, "max_tokens": 9, "temperature": 0.5, "stop": [";", "--"]}]
+    sent = {"max_tokens": 9, "temperature": 0.5, "top_p": 0.9, "seed": 7, "logprobs": 1, "stop": [";", "--"]}
+    assert script.asked == [{"model": "m", "prompt": PROMPT, **sent}]
     assert script.headers[0]["path"] == "/v1/completions"
     assert script.headers[0]["Authorization"] == "Bearer the-key"
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "logprob"),
+    [
+        ({"tokens": ["SELECT", " 1"], "token_logprobs": [-0.5, -0.25]}, -0.75),
+        ({"token_logprobs": [None, -0.25]}, -0.25),
+        ({"content": [{"token": "SELECT", "logprob": -0.5}, {"token": " 1", "logprob": -1.5}]}, -2.0),
+        ({"content": []}, None),
+        (None, None),
+    ],
+)
+def test_how_sure_it_was(logprobs: object, logprob: float | None) -> None:
+    body = json.dumps({"choices": [{"text": "SELECT 1", "logprobs": logprobs}]}).encode()
+    with serving(Script(body=body)) as url:
+        assert generate(url).logprob == logprob
 
 
 @pytest.mark.parametrize(

@@ -71,19 +71,22 @@ def free_port() -> int:
 
 
 def test_text_and_version(server: Scripted) -> None:
-    server.script({"contains": "how many", "text": "SELECT count(*) FROM orders"})
+    server.script({"contains": "how many", "text": "SELECT count(*) FROM orders", "logprob": -1.5})
     answer = generate(server.url, "how many orders, é €?")
-    assert answer == Completion("SELECT count(*) FROM orders", "scripted", "scripted-1")
+    assert answer == Completion("SELECT count(*) FROM orders", "scripted", "scripted-1", tokens=4, logprob=-1.5)
     assert server.questions()[0]["prompt"] == "how many orders, é €?"
 
 
 def test_what_changes_the_answer_travels_with_it(server: Scripted) -> None:
     server.script({"contains": "", "text": "SELECT 1; SELECT 2"})
-    sampling = Sampling(max_tokens=7, temperature=0.25, stop=(";", "\n\n"), grammar='root ::= "SELECT"')
+    sampling = Sampling(7, temperature=0.25, top_p=0.5, seed=3, stop=(";", "\n\n"), grammar='root ::= "SELECT"')
     assert generate(server.url, sampling=sampling).text == "SELECT 1"
     assert server.questions()[0]["sampling"] == {
         "max_tokens": 7,
         "temperature": 0.25,
+        "top_p": 0.5,
+        "seed": 3,
+        "logprobs": 1,
         "stop": [";", "\n\n"],
         "grammar": 'root ::= "SELECT"',
     }
@@ -92,6 +95,17 @@ def test_what_changes_the_answer_travels_with_it(server: Scripted) -> None:
 def test_a_grammar_is_not_sent_to_a_backend_that_would_refuse_it() -> None:
     vllm = _Traits("vllm", frozenset(), "1")
     assert _sampling_parameters(Sampling(grammar="root ::= [0-9]+"), vllm) == {"max_tokens": 400, "temperature": 0.0}
+
+
+def test_a_model_that_counts_nothing_is_not_asked_to() -> None:
+    with_it = _Traits("vllm", frozenset({"return_cumulative_logprob"}), "1")
+    assert _sampling_parameters(Sampling(), with_it) == {"max_tokens": 400, "temperature": 0.0, "logprobs": 1}
+
+
+def test_a_logprob_that_is_none(server: Scripted) -> None:
+    """vLLM's backend sends NaN for what it did not compute."""
+    server.script({"contains": "", "text": "SELECT 1", "logprob": "nan"})
+    assert generate(server.url).logprob is None
 
 
 @pytest.mark.parametrize("parts", [1, 2, 7])

@@ -118,7 +118,7 @@ def test_sql_and_what_it_is_from(url: str) -> None:
     assert re.fullmatch(r"\s*count\(\*\) from shop_3\s*", answer.text, re.IGNORECASE)
     assert answer.version == "cc324af070c2"
     assert answer.prompt_tokens > 400
-    assert 3 <= answer.completion_tokens <= 12
+    assert 3 <= answer.tokens <= 12
 
 
 def test_greedy_is_repeatable(url: str) -> None:
@@ -126,17 +126,29 @@ def test_greedy_is_repeatable(url: str) -> None:
 
 
 def test_a_seed_makes_chance_repeatable(url: str) -> None:
-    def once(seed: int) -> bytes:
-        sampling = json.dumps({"temperature": 1.5, "seed": seed, "max_tokens": 16, "top_p": 0.95})
-        return bytes(raw(url, "A sentence about databases:", sampling, exclude_input_in_output=True)[0]["text_output"])
+    def once(seed: int) -> Completion:
+        return ask(url, "A sentence about databases:", temperature=1.5, seed=seed, max_tokens=16, top_p=0.95)
 
     assert once(1) == once(1)
-    assert len({once(seed) for seed in range(4)}) > 1
+    assert len({once(seed).text for seed in range(4)}) > 1
+
+
+def test_what_is_sampled_is_less_probable_than_what_is_not(url: str) -> None:
+    """Both by the model's own probabilities, not by those that temperature and top_p leave."""
+    prompt = "A sentence about databases:"
+    greedy = ask(url, prompt, max_tokens=16, stop=())
+    sampled = ask(url, prompt, max_tokens=16, stop=(), temperature=1.5, top_p=0.95, seed=2)
+    narrow = ask(url, prompt, max_tokens=16, stop=(), temperature=1.5, top_p=0.0001, seed=2)
+    assert greedy.logprob is not None
+    assert sampled.logprob is not None
+    assert sampled.logprob < greedy.logprob - 5 < -5
+    assert narrow.text == greedy.text
+    assert narrow.logprob == pytest.approx(greedy.logprob, rel=0.01)
 
 
 def test_max_tokens(url: str) -> None:
     answer = ask(url, "1, 2, 3, 4,", max_tokens=5, stop=())
-    assert answer.completion_tokens == 5
+    assert answer.tokens == 5
 
 
 def test_a_grammar_constrains(url: str) -> None:
@@ -196,7 +208,7 @@ def test_a_prompt_that_is_too_long(url: str) -> None:
 
 def test_special_text_does_no_harm(url: str) -> None:
     answer = ask(url, "é € \u0000 \U0001f40d <|im_start|> '\" \\ \n", max_tokens=3)
-    assert answer.completion_tokens >= 1
+    assert answer.tokens >= 1
 
 
 # Speed: ratios only, since machines differ

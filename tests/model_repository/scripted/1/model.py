@@ -5,6 +5,7 @@ it while Triton runs. It holds a list of rules, each an object with
 
 - ``contains``: part of the prompt ("" fits all), or a list of parts that must all be there;
 - ``text``: the answer, cut at the first stop string and at ``max_tokens`` words, as a real model would be;
+- ``logprob``: the sum of the tokens' log probabilities, 0 unless given; a token is a word;
 - ``seconds``: how long it takes (a cancelled question ends at once);
 - ``error``: a message to fail with, and ``code``: the name of a TritonError code;
 - ``parts``: stream the text in so many responses even when not asked to; ``late_final``: the FINAL flag comes alone.
@@ -75,7 +76,12 @@ class TritonPythonModel:
         if echo:
             parts[0] = prompt + parts[0]
         for index, part in enumerate(parts):
-            tensors = [_tensor("text_output", part), _tensor("model_version", "scripted-1")]
+            tensors = [
+                _tensor("text_output", part),
+                _tensor("model_version", "scripted-1"),
+                pb_utils.Tensor("cumulative_logprob", np.array([rule.get("logprob", 0)], dtype=np.float32)),
+                pb_utils.Tensor("num_output_tokens", np.array([len(text.split())], dtype=np.uint32)),
+            ]
             last = index == len(parts) - 1 and not rule.get("late_final")
             sender.send(pb_utils.InferenceResponse(tensors), flags=_FINAL if last else 0)
         if rule.get("late_final"):
