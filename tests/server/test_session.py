@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import struct
 import subprocess
@@ -73,26 +74,37 @@ def test_a_refusal_keeps_the_transaction_state(served: Served, prepare: bool) ->
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_errors_in_a_pipeline_come_in_order(served: Served) -> None:
+@pytest.mark.parametrize(
+    ("failing", "error"), [(b"SELECT 'forbidden', $1::int", b"42501"), (b"SELECT 1/($1::int - 2)", b"22012")]
+)
+def test_errors_in_a_pipeline_come_in_order(served: Served, failing: bytes, error: bytes) -> None:
+    """libpq's own calls: psycopg's pipeline raises at whichever statement it first reads the error."""
     with connect(served) as connection:
-        with connection.pipeline() as pipeline:
-            first = connection.execute("SELECT %s::int", (1,))
-            pipeline.sync()
-            refused = connection.execute("SELECT 'forbidden', %s::int", (2,))
-            skipped = connection.execute("SELECT %s::int", (3,))
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                pipeline.sync()
-            last = connection.execute("SELECT %s::int", (4,))
-            pipeline.sync()
-            assert first.fetchone() == (1,)
-            assert last.fetchone() == (4,)
-            assert refused is not skipped
-        with connection.pipeline() as pipeline:
-            connection.execute("SELECT %s::int", (1,))
-            connection.execute("SELECT 1/%s::int", (0,))
-            connection.execute("SELECT %s::int", (3,))
-            with pytest.raises(psycopg.errors.DivisionByZero):
-                pipeline.sync()
+        line = connection.pgconn
+        line.enter_pipeline_mode()
+        for texts in ([b"SELECT $1::int"], [failing, b"SELECT $1::int"], [b"SELECT $1::int"]):
+            for text in texts:
+                line.send_query_params(text, [b"2"])
+            line.pipeline_sync()
+        seen: list[tuple[str, bytes | None]] = []
+        while len(seen) < 7:
+            while line.is_busy():
+                select.select([line.socket], [], [], 60)  # the gateway runs in this process: get_result would hold it
+                line.consume_input()
+            result = line.get_result()
+            if result is not None:
+                status = psycopg.pq.ExecStatus(result.status).name
+                seen.append((status, result.error_field(psycopg.pq.DiagnosticField.SQLSTATE)))
+        assert seen == [
+            ("TUPLES_OK", None),
+            ("PIPELINE_SYNC", None),
+            ("FATAL_ERROR", error),
+            ("PIPELINE_ABORTED", None),
+            ("PIPELINE_SYNC", None),
+            ("TUPLES_OK", None),
+            ("PIPELINE_SYNC", None),
+        ]
+        line.exit_pipeline_mode()
         assert connection.execute("SELECT 5").fetchone() == (5,)
 
 
