@@ -7,6 +7,7 @@ without it.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from typing import Any
 
 from nlsql_gateway import audit, log, policy_tools, serving
 from nlsql_gateway.admission import Client
+from nlsql_gateway.ask.semantics_hints import unmatched as unmatched_words
+from nlsql_gateway.ask.semantics_schema import json_schema
 from nlsql_gateway.audit import Record
 from nlsql_gateway.config import Settings, client_password, load
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
@@ -27,7 +30,7 @@ from nlsql_gateway.server.client import run as run_statement
 from nlsql_gateway.server.pooling import role_statements
 from nlsql_gateway.server.postgres import Databases, probe
 from nlsql_gateway.server.tls import certificate, server_tls
-from nlsql_gateway.serving import admission, generator_of, policy_of
+from nlsql_gateway.serving import admission, generator_of, policy_of, semantics_of
 from nlsql_gateway.sql import Catalog
 
 
@@ -70,7 +73,8 @@ async def explain(config: Path, text: str, *, user: str, database: str, address:
     settings = load(config)
     policy = policy_of(settings)
     client = Client(policy.principal(user), database, "nlsql-gateway explain", f"{address}:0", "", "command")
-    async with admission(settings, lambda: policy, _Unrecorded()) as gate:
+    semantics = semantics_of(settings)
+    async with admission(settings, lambda: policy, _Unrecorded(), semantics=lambda: semantics) as gate:
         judgement = await gate.judge(text, client)
     return {
         "verdict": judgement.verdict,
@@ -138,6 +142,7 @@ async def check(config: Path, database: str) -> list[Finding]:
     await part("certificate", lambda: _certificate(settings))
     await part("audit", lambda: _audit_writable(settings))
     await part("upstream", lambda: _upstream(settings, database))
+    await part("semantics", lambda: _semantics(settings, database))
     await part("rules", lambda: _rules(settings, database))
     await part("model", lambda: _model(settings))
     return findings
@@ -225,6 +230,18 @@ async def _rules(settings: Settings, database: str) -> str:
     return f"every rule fits the tables of {database}"
 
 
+async def _semantics(settings: Settings, database: str) -> str:
+    """What in the semantics fits nothing in this database: to look at, no fault."""
+    if settings.ask.semantics is None:
+        return "none: words mean what the tables say"
+    semantics = semantics_of(settings)
+    meanings = semantics.of(database)
+    faults = list(unmatched_words(meanings, await catalog_of(settings, database, policy_of(settings))))
+    if faults:
+        return f"to look at, in {database}: {'; '.join(faults)}"
+    return f"version {semantics.version[:12]}, {len(meanings.questions)} verified questions for {database}"
+
+
 async def catalog_of(settings: Settings, database: str, policy: Policy) -> Catalog:
     """The tables of ``database``, as the service role sees them under ``policy``. Raises UpstreamError."""
     databases = Databases(settings.upstream, settings.upstream.password(), policy.pins.get("search_path"))
@@ -236,6 +253,10 @@ async def catalog_of(settings: Settings, database: str, policy: Policy) -> Catal
 
 def policy_schema() -> str:
     return policy_tools.schema()
+
+
+def semantics_schema() -> str:
+    return json.dumps(json_schema(), indent=1, sort_keys=True) + "\n"
 
 
 async def policy_check(file: Path, config: Path, database: str | None) -> list[str]:

@@ -239,6 +239,17 @@ def policy_schema() -> None:
 
 
 @main.group()
+def semantics() -> None:
+    """What words mean: the file that ask.semantics names."""
+
+
+@semantics.command("schema")
+def semantics_schema() -> None:
+    """Print the JSON Schema of semantics files, for editors."""
+    click.echo(app.semantics_schema(), nl=False)
+
+
+@main.group()
 def audit() -> None:
     """The audit log."""
 

@@ -240,6 +240,8 @@ class Ask(_Section):
     "Of one answer of the model."
     max_prompt_tokens: int = Field(default=6000, gt=0)
     "The schema is pruned to fit."
+    semantics: Path | None = None
+    "The file that says what words mean and which questions are verified; null: none."
     cache: Cache = Cache()
     api_key_env: str | None = None
     "openai: the environment variable that holds the key."

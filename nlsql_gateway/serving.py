@@ -26,7 +26,7 @@ import uvloop
 from nlsql_gateway import audit, log
 from nlsql_gateway.admission import Admission
 from nlsql_gateway.admission.elsewhere import Elsewhere
-from nlsql_gateway.ask import AnswerCache, Asker, Generator
+from nlsql_gateway.ask import AnswerCache, Asker, Generator, Semantics, load_semantics
 from nlsql_gateway.ask.openai import OpenAIGenerator
 from nlsql_gateway.ask.triton import TritonGenerator
 from nlsql_gateway.audit import FileSink, Sink
@@ -40,23 +40,24 @@ from nlsql_gateway.server.authenticate import Authentication
 from nlsql_gateway.server.listener import Gateway, Share
 from nlsql_gateway.server.policy_file import PolicyFile
 from nlsql_gateway.server.postgres import Databases
+from nlsql_gateway.server.semantics_file import SemanticsFile
 from nlsql_gateway.server.workers import Workers, obey, private_folder, reserved_port, take_job
 
 
 def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
     """Serve until SIGTERM or SIGINT; then stop accepting, let what runs finish, and return. Raises ConfigError.
 
-    The policy is read again when its file changes, and at SIGHUP, as are then the certificates and the users file. With
-    ``listen.workers`` this process only keeps the workers.
+    Policy and semantics are read again when their files change, and at SIGHUP, as are then the certificates and the
+    users file. With ``listen.workers`` this process only keeps the workers.
     """
     settings = load(config)
     log.configure(settings.log.level, settings.log.format)
-    policy = policy_text(settings)
+    policy, semantics = policy_text(settings), semantics_text(settings)
     _loaded(settings, policy)
     workers = settings.listen.worker_count()
     with audit.Held(settings.audit.path, workers):
         if workers > 1:
-            _supervise(_Job(settings, policy), workers, ready)
+            _supervise(_Job(settings, policy, semantics), workers, ready)
             return
 
         def signals(gateway: Gateway, reload: Callable[[], None]) -> None:
@@ -65,16 +66,18 @@ def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
                 loop.add_signal_handler(number, gateway.stop)
             loop.add_signal_handler(signal.SIGHUP, reload)
 
-        _serve(_Job(settings, policy), settings.audit.path, signals, ready)
+        _serve(_Job(settings, policy, semantics), settings.audit.path, signals, ready)
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What a worker is told: all read once, so that a fault is told once. It watches the policy's file itself."""
+    """What a worker is told: all read once, so that a fault is told once. It watches these files itself."""
 
     settings: Settings
     policy: str
     "The policy file's text."
+    semantics: str
+    "The semantics file's; empty when there is none."
     share: Share | None = None
 
 
@@ -124,9 +127,12 @@ def _supervise(job: _Job, workers: int, ready: Callable[[str, int], None]) -> No
 
     # What a worker is started again with is what was in force, also while the file cannot be used.
     policy = PolicyFile(job.settings.policy, job.policy, lambda text: _loaded(job.settings, text))
+    semantics = _semantics_file(job)
+    files = (policy,) if semantics is None else (policy, semantics)
 
     def job_of(share: Share) -> bytes:
-        return pickle.dumps(replace(job, share=share, policy=policy.text))
+        words = "" if semantics is None else semantics.text
+        return pickle.dumps(replace(job, share=share, policy=policy.text, semantics=words))
 
     async def main(port: int, folder: Path) -> None:
         shares = [Share(number, workers, port, folder) for number in range(workers)]
@@ -143,11 +149,12 @@ def _supervise(job: _Job, workers: int, ready: Callable[[str, int], None]) -> No
             loop.add_signal_handler(number, supervisor.stop)
 
         def reload() -> None:
-            policy.reload()
+            for file in files:
+                file.reload()
             supervisor.reload()
 
         loop.add_signal_handler(signal.SIGHUP, reload)
-        async with _watched(policy):
+        async with _watched(*files):
             await supervisor.run(lambda: ready(listen.host, port))
 
     with reserved_port(listen.host, listen.port) as port, private_folder() as folder:
@@ -167,24 +174,28 @@ def _serve(
     settings = job.settings
     logger = log.logger("nlsql_gateway.server")
     policy = PolicyFile(settings.policy, job.policy, lambda text: _loaded(settings, text), logger)
+    semantics = _semantics_file(job, logger)
+    files = (policy,) if semantics is None else (policy, semantics)
     collect_seldom()
 
     async def main() -> None:
         sink = FileSink(log_path, durability=settings.audit.durability)
         try:
             elsewhere = Elsewhere([sys.executable, "-P", "-m", "nlsql_gateway.reader"])
-            async with admission(settings, policy, sink, elsewhere) as gate:
+            async with admission(settings, policy, sink, elsewhere, semantics or Semantics) as gate:
                 await elsewhere.start()  # it is ready when the first large text comes
                 gateway = Gateway(settings, gate, policy, logger, job.share)
 
                 def reload() -> None:
-                    policy.reload()
+                    for file in files:
+                        file.reload()
                     gateway.reload()
 
                 signals(gateway, reload)
-                policy.say()
-                policy.reload()  # what a worker is started again with may be older than the file
-                async with _watched(policy):
+                for file in files:
+                    file.say()
+                    file.reload()  # what a worker is started again with may be older than the file
+                async with _watched(*files):
                     await gateway.serve(ready=ready)
         finally:
             sink.close()
@@ -193,17 +204,18 @@ def _serve(
 
 
 @asynccontextmanager
-async def _watched(policy: PolicyFile) -> AsyncIterator[None]:
-    """The policy's file is watched meanwhile. What is raised comes out as it is, in no group."""
+async def _watched(*files: PolicyFile | SemanticsFile) -> AsyncIterator[None]:
+    """The files are watched meanwhile. What is raised comes out as it is, in no group."""
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
-        watching = tasks.create_task(policy.watch())
+        watching = [tasks.create_task(file.watch()) for file in files]
         try:
             yield
         except Exception as error:  # noqa: BLE001 - raised again below
             failure = error
         finally:
-            watching.cancel()
+            for task in watching:
+                task.cancel()
     while isinstance(failure, ExceptionGroup) and len(failure.exceptions) == 1:
         failure = failure.exceptions[0]
     if failure is not None:
@@ -232,10 +244,33 @@ def _loaded(settings: Settings, text: str) -> Policy:
 
 
 def policy_text(settings: Settings) -> str:
+    return _text("policy", settings.policy)
+
+
+def semantics_text(settings: Settings) -> str:
+    """Empty when there is none. Raises ConfigError."""
+    return "" if settings.ask.semantics is None else _text("ask.semantics", settings.ask.semantics)
+
+
+def semantics_of(settings: Settings) -> Semantics:
+    """Raises ConfigError."""
+    path = settings.ask.semantics
+    return Semantics() if path is None else load_semantics(semantics_text(settings), str(path))
+
+
+def _semantics_file(job: _Job, logger: structlog.stdlib.BoundLogger | None = None) -> SemanticsFile | None:
+    """Raises ConfigError."""
+    path = job.settings.ask.semantics
+    if path is None:
+        return None
+    return SemanticsFile(path, job.semantics, lambda text: load_semantics(text, str(path)), logger)
+
+
+def _text(key: str, path: Path) -> str:
     try:
-        return settings.policy.read_text()
+        return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"policy: {settings.policy}: {getattr(error, 'strerror', None) or error}") from error
+        raise ConfigError(f"{key}: {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def generator_of(settings: Settings) -> Generator | None:
@@ -250,7 +285,11 @@ def generator_of(settings: Settings) -> Generator | None:
 
 @asynccontextmanager
 async def admission(
-    settings: Settings, policy: Callable[[], Policy], sink: Sink, elsewhere: Elsewhere | None = None
+    settings: Settings,
+    policy: Callable[[], Policy],
+    sink: Sink,
+    elsewhere: Elsewhere | None = None,
+    semantics: Callable[[], Semantics] = Semantics,
 ) -> AsyncIterator[Admission]:
     """The gate with its parts, which are closed at the end."""
     databases = Databases(
@@ -276,6 +315,7 @@ async def admission(
                 database=databases.get,
                 sink=sink,
                 asker=asker,
+                semantics=semantics,
                 answers=AnswerCache(settings.ask.cache.entries),
                 deadline=settings.ask.deadline,
                 clock=time.time_ns,

@@ -13,7 +13,7 @@ from nlsql_gateway.admission.reading import failed, judge_batch, judged, version
 from nlsql_gateway.admission.remembered import Context, Remembered
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
 from nlsql_gateway.admission.wording import explanation, notice
-from nlsql_gateway.ask import AnswerCache, Asker, Key, Problem, normal
+from nlsql_gateway.ask import AnswerCache, Asker, Key, Problem, Semantics, normal, relevant, with_joins
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, Origin, OutcomeRecord, Sink
 from nlsql_gateway.errors import AskTimeout, GatewayError, LimitError, ModelUnavailable, UpstreamError
 from nlsql_gateway.policy import Policy, Reason, rights, visible
@@ -42,6 +42,8 @@ class Admission:
     "Nanoseconds since the epoch."
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
+    semantics: Callable[[], Semantics] = Semantics
+    "What words mean, as the operator says."
     answers: AnswerCache = field(default_factory=lambda: AnswerCache(0))
     "What the model answered before."
     elsewhere: Elsewhere | None = None
@@ -245,14 +247,21 @@ class Admission:
                 return Problem(error.message, None)
             return None
 
-        key = self._key(question.words, self.asker, client, policy, catalog)
+        semantics = self.semantics()
+        key = self._key(question.words, self.asker, client, policy, catalog, semantics)
         answer = self.answers.get(key)
         if answer is None:
-            schema = visible(catalog, client.principal, policy)
+            meanings = semantics.of(client.database)
+            schema = with_joins(visible(catalog, client.principal, policy), meanings)
             try:
                 async with asyncio.timeout(self.deadline):
                     answer = await self.asker.answer(
-                        question.words, schema, check, today=key.today, timeout=self.deadline
+                        question.words,
+                        schema,
+                        check,
+                        today=key.today,
+                        timeout=self.deadline,
+                        hints=relevant(meanings, question.words, schema),
                     )
             except TimeoutError as error:
                 raise AskTimeout(
@@ -270,7 +279,9 @@ class Admission:
             return replace(judgement, sql=shown, source=shown, statements=())
         return replace(judgement, source=answer.sql, notices=(notice(judgement, answer),))
 
-    def _key(self, words: str, asker: Asker, client: Client, policy: Policy, catalog: Catalog) -> Key:
+    def _key(
+        self, words: str, asker: Asker, client: Client, policy: Policy, catalog: Catalog, semantics: Semantics
+    ) -> Key:
         """All that an answer depends on."""
         return Key(
             normal(words),
@@ -278,7 +289,7 @@ class Admission:
             rights(client.principal, policy),
             policy.version,
             catalog.version,
-            "",
+            semantics.version,
             asker.model,
             self._today(),
         )

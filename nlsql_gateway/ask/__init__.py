@@ -8,12 +8,16 @@ Problem     why a candidate cannot run, in words fit for the model and for the p
 mend        put names right by code, before the model is asked again
 repair      another turn of the model, with the error
 cache       answers given before, by all that they depend on
+semantics   what the operator says that words mean; ``hints`` are what of it concerns a question
 schema      a Catalog that holds only what this person may see
 """
 
 from nlsql_gateway.ask.asker import Asker
 from nlsql_gateway.ask.cache import AnswerCache, Key, normal
 from nlsql_gateway.ask.generator import Completion, Generator, Sampling
+from nlsql_gateway.ask.semantics import Semantics
+from nlsql_gateway.ask.semantics_hints import relevant, with_joins
+from nlsql_gateway.ask.semantics_loading import load as load_semantics
 from nlsql_gateway.ask.values import Answer, Check, Problem
 
 __all__ = [
@@ -26,5 +30,9 @@ __all__ = [
     "Key",
     "Problem",
     "Sampling",
+    "Semantics",
+    "load_semantics",
     "normal",
+    "relevant",
+    "with_joins",
 ]

@@ -18,6 +18,7 @@ from nlsql_gateway.ask.generator import Completion, Generator, Sampling
 from nlsql_gateway.ask.linking import link
 from nlsql_gateway.ask.prompt import Attempt, cost, describe, family, write
 from nlsql_gateway.ask.repair import mend
+from nlsql_gateway.ask.semantics_hints import NO_HINTS, Hints
 from nlsql_gateway.ask.values import Answer, Check, Problem
 from nlsql_gateway.errors import AskTimeout, NoValidSql, Unanswerable
 from nlsql_gateway.sql.catalog import Catalog
@@ -53,11 +54,21 @@ class Asker:
         """Its name, as configured."""
         return self._generator.model
 
-    async def answer(self, question: str, schema: Catalog, check: Check, *, today: date, timeout: float) -> Answer:
+    async def answer(
+        self,
+        question: str,
+        schema: Catalog,
+        check: Check,
+        *,
+        today: date,
+        timeout: float,
+        hints: Hints = NO_HINTS,
+    ) -> Answer:
         """SQL for ``question`` that passed ``check``.
 
         ``schema`` holds only what the person may see: no other name gets into the prompt, a repair or an error.
-        ``today`` is the person's date; ``timeout`` is in seconds. Cancelling the task cancels the model's request.
+        ``today`` is the person's date; ``timeout`` is in seconds; ``hints`` are what the operator says of the
+        question's words. Cancelling the task cancels the model's request.
         Raises the AskError family, and what ``check`` raises.
         """
         question = " ".join(question.split())
@@ -69,23 +80,25 @@ class Asker:
             raise Unanswerable("there is no table here that you may read", hint="ask for access, or another database")
         try:
             async with asyncio.timeout(timeout):
-                return await self._answer(question, schema, check, today, monotonic() + timeout)
+                return await self._answer(question, schema, check, today, monotonic() + timeout, hints)
         except TimeoutError as error:
             raise AskTimeout(
                 f"the question was not answered within {timeout:g} s",
                 hint="ask something simpler, or raise ask.deadline",
             ) from error
 
-    async def _answer(self, question: str, schema: Catalog, check: Check, today: date, end: float) -> Answer:
-        budget = self._max_prompt_tokens - cost(question)
+    async def _answer(
+        self, question: str, schema: Catalog, check: Check, today: date, end: float, hints: Hints
+    ) -> Answer:
+        budget = self._max_prompt_tokens - cost(question) - sum(map(cost, hints.lines))
         # In a thread: with thousands of tables this takes long enough to be felt by the other connections.
         relations = await asyncio.to_thread(
-            link, question, schema, budget, lambda relation: cost(describe(relation, schema))
+            link, hints.spelt_out(question), schema, budget, lambda relation: cost(describe(relation, schema))
         )
         failed: Attempt | None = None
         problem = Problem("the model gave no SQL")
         for attempt in range(1, self._repairs + 2):
-            prompt = write(self._family, question, relations, schema, today=today, failed=failed)
+            prompt = write(self._family, question, relations, schema, today=today, failed=failed, notes=hints.lines)
             completion = await self._generator.generate(
                 prompt.text, Sampling(self._max_tokens, stop=prompt.stop), timeout=max(0.001, end - monotonic())
             )

@@ -66,12 +66,15 @@ def write(
     *,
     today: date,
     failed: Attempt | None = None,
+    notes: Sequence[str] = (),
 ) -> Prompt:
     """The prompt for ``question`` over ``relations``, which are some or all of those of ``schema``.
 
-    ``failed`` is the last attempt, if any: then the model is asked to mend it.
+    ``failed`` is the last attempt, if any: then the model is asked to mend it. ``notes`` are lines about the question's
+    words; they stand behind the schema, which many questions share.
     """
     tables = "\n".join(describe(relation, schema) for relation in relations)
+    tables += "".join(f"\n-- {_harmless(note)}" for note in notes)
     return _WRITERS[family](tables, _harmless(say_dates(question, today)), failed)
 
 

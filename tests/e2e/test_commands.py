@@ -123,7 +123,7 @@ def test_ask_prints_rows_in_every_format(gateway: RunningGateway, answering: Scr
 def test_check_tries_every_part(gateway: RunningGateway, retail_server: EmbeddedPostgres, tmp_path: Path) -> None:
     done = run("check", "-d", gateway.database, "-c", gateway.config)
     assert done.returncode == 0, done.stdout + done.stderr
-    for part in ("settings", "policy", "users", "certificate", "audit", "upstream", "rules", "model"):
+    for part in ("settings", "policy", "users", "certificate", "audit", "upstream", "semantics", "rules", "model"):
         assert f"ok    {part}" in done.stdout
     superuser = tmp_path / "gateway.yaml"
     superuser.write_text(gateway.config.read_text().replace("user: gateway", "user: postgres")

@@ -1,0 +1,96 @@
+"""The semantics of a running gateway: what enters the prompt, for whom, and a file that changes."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nlsql_gateway.embedded import retail
+from nlsql_gateway.embedded.postgres import EmbeddedPostgres
+from tests.e2e import harness
+from tests.e2e.conftest import POLICIES, SERVICE_PASSWORD, ScriptedModel
+from tests.e2e.harness import RunningGateway
+
+
+def text(*lines: str) -> str:
+    return "\n".join(("version: 1", "databases:", "  retail:", *(f"    {line}" for line in lines), ""))
+
+
+FIRST = text("metrics: {turnover: sum(order_items.revenue), payroll: sum(employees.salary)}")
+
+
+@pytest.fixture(params=[1, 2], ids=["one process", "two workers"])
+def running(
+    tmp_path: Path, retail_server: EmbeddedPostgres, answering: ScriptedModel, request: pytest.FixtureRequest
+) -> Iterator[tuple[RunningGateway, Path]]:
+    file = tmp_path / "semantics.yaml"
+    file.write_text(FIRST)
+    with harness.gateway(
+        tmp_path / "gateway", retail_server, database=retail.DATABASE, policy=POLICIES / "retail.yaml",
+        role=retail.ROLE, password=SERVICE_PASSWORD, ask={**answering.ask, "semantics": str(file)},
+        listen={"workers": request.param},
+    ) as gateway:  # fmt: skip
+        yield gateway, file
+
+
+def told(gateway: RunningGateway, model: ScriptedModel, question: str, user: str = "ada") -> str:
+    """The prompt of one question."""
+    model.script({"contains": "", "text": "SELECT count(*) AS products FROM products"})
+    done = gateway.psql("-At", "-c", f"ask: {question}", user=user)
+    assert done.returncode == 0, done.stderr
+    (prompt,) = model.prompts()
+    return prompt
+
+
+def until_told(gateway: RunningGateway, model: ScriptedModel, question: str, line: str) -> None:
+    deadline = time.monotonic() + 20
+    while line not in told(gateway, model, question):
+        assert time.monotonic() < deadline, line
+
+
+def logged(gateway: RunningGateway, event: str) -> list[str]:
+    return [str(one.get("problem", "")) for one in gateway.log() if one["event"] == event]
+
+
+def test_the_prompt_has_what_concerns_the_question_and_may_be_seen(
+    running: tuple[RunningGateway, Path], answering: ScriptedModel
+) -> None:
+    gateway, _ = running
+    assert "turnover: sum(order_items.revenue)" in told(gateway, answering, "turnover by store")
+    assert "turnover:" not in told(gateway, answering, "how many stores are there")
+    assert "payroll: sum(employees.salary)" in told(gateway, answering, "the payroll", user="petra")
+    assert "salary" not in told(gateway, answering, "the payroll")
+
+
+def test_a_file_that_changes_is_read_again_and_a_broken_one_is_not_taken(
+    running: tuple[RunningGateway, Path], answering: ScriptedModel
+) -> None:
+    gateway, file = running
+    file.write_text(text("metrics: {turnover: sum(payments.amount)}"))
+    until_told(gateway, answering, "turnover", "turnover: sum(payments.amount)")
+    file.write_text(text("metrics: {turnover: 'sum('}"))
+    gateway.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while not (problems := logged(gateway, "semantics not reloaded: the one before stays in force")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert f"{file}:4: databases.retail.metrics.turnover: not an SQL expression" in problems[0]
+    assert "turnover: sum(payments.amount)" in told(gateway, answering, "turnover")
+    file.write_text(FIRST)
+    until_told(gateway, answering, "turnover", "turnover: sum(order_items.revenue)")
+
+
+def test_a_gateway_does_not_start_with_a_broken_file(
+    tmp_path: Path, retail_server: EmbeddedPostgres, model: ScriptedModel
+) -> None:
+    file = tmp_path / "semantics.yaml"
+    file.write_text(text("metrix: {}"))
+    with pytest.raises(AssertionError, match="metrix: not a known key; did you mean metrics"), harness.gateway(
+        tmp_path / "gateway", retail_server, database=retail.DATABASE, policy=POLICIES / "retail.yaml",
+        role=retail.ROLE, password=SERVICE_PASSWORD, ask={**model.ask, "semantics": str(file)},
+    ):  # fmt: skip
+        pass
