@@ -23,6 +23,7 @@ from nlsql_gateway.ask.semantics_schema import json_schema
 from nlsql_gateway.audit import Record
 from nlsql_gateway.config import Settings, client_password, load
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
+from nlsql_gateway.evaluation import command
 from nlsql_gateway.policy import Applied, Policy, unmatched
 from nlsql_gateway.server import users
 from nlsql_gateway.server.client import Reply
@@ -104,6 +105,11 @@ async def ask(config: Path, question: str, *, user: str, password: str | None, d
         database=database,
         timeout=settings.ask.deadline + 60,
     )
+
+
+def evaluate(options: command.Options, bar: command.Bar, say: Callable[[str], None]) -> command.Outcome:
+    """Ask the questions of a file and write how well they were answered. Raises ConfigError, UpstreamError."""
+    return command.evaluate(options, bar, say)
 
 
 def needs_password(config: Path) -> bool:

@@ -10,7 +10,8 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import click
 from nlsql_gateway import __version__, app
 from nlsql_gateway.config import client_password
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
+from nlsql_gateway.evaluation.command import Options
+from nlsql_gateway.evaluation.score import Result
 
 
 class _Commands(click.Group):
@@ -275,6 +278,78 @@ def audit_tail(path: Path, last: int, *, follow: bool) -> None:
     """Print the last records of PATH, one readable line each."""
     for line in app.audit_tail(path, last, follow=follow):
         click.echo(line)
+
+
+@main.command("eval")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--config",
+    "-c",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The gateway's settings; it must be running.",
+)
+@click.option("--as", "user", metavar="USER", help="Who asks; not with --start.")
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Start PostgreSQL with FOLDER/NAME.sql, Triton and a gateway; --config may give its ask and policy sections.",
+)
+@click.option("--set", "sets", multiple=True, metavar="SET", help="Only the questions of this set.")
+@click.option("--db", "databases", multiple=True, metavar="DB", help="Only the questions about this database.")
+@click.option("--limit", type=click.IntRange(0), default=0, metavar="N", help="Only the first N of them.")
+@click.option("--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="Questions at a time.")
+@click.option(
+    "--golds",
+    type=click.Choice(["gateway", "direct"]),
+    default="gateway",
+    show_default=True,
+    help="Run golds through the gateway as the same person, or at PostgreSQL as the service role.",
+)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Default: evaluation-FILE.")
+@click.option("--compare", type=click.Path(path_type=Path, dir_okay=False), help="The results.json of another run.")
+@click.option("--fresh", is_flag=True, help="Ask everything again, also what an earlier run in --out has asked.")
+def evaluate(
+    file: Path, config: Path | None, user: str | None, start: Path | None, out: Path | None, **rest: Any
+) -> None:
+    """Ask the questions of FILE through the gateway's port, and score the answers strictly.
+
+    Exit codes: 0 all were asked; 1 stopped before the end, run it again to go on; 2 a file is wrong.
+    """
+    password = client_password()
+    if start is None:
+        if config is None or user is None:
+            raise click.UsageError("name the gateway with --config and who asks with --as, or let --start start one")
+        if app.needs_password(config):
+            password = click.prompt(f"Password for {user}", hide_input=True, err=True)
+    options = Options(
+        file,
+        out or Path(f"evaluation-{file.name.partition('.')[0]}"),
+        config,
+        user or "",
+        password,
+        start,
+        **rest,
+    )
+    outcome = app.evaluate(options, _asking, lambda what: click.echo(f"{what} …", err=True))
+    click.echo("\n".join((*outcome.words, *map(str, outcome.files))))
+    if outcome.missing:
+        click.echo(f"stopped: {outcome.missing} questions were not asked; run it again to go on", err=True)
+        sys.exit(1)
+
+
+@contextmanager
+def _asking(count: int) -> Iterator[Callable[[Result], None]]:
+    """The progress bar; it shows how many were right so far."""
+    right = 0
+    with click.progressbar(length=count, label="asking", show_pos=True, file=sys.stderr, item_show_func=str) as bar:
+
+        def tell(result: Result) -> None:
+            nonlocal right
+            right += result.right
+            bar.update(1, f"{right} right")
+
+        yield tell
 
 
 @main.group()

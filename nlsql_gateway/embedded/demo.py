@@ -13,13 +13,11 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import select
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -34,6 +32,7 @@ import yaml
 from nlsql_gateway.embedded import child, model, retail
 from nlsql_gateway.embedded import tour as tours
 from nlsql_gateway.embedded.postgres import HOST, EmbeddedPostgres, psql_path
+from nlsql_gateway.embedded.program import ourselves, start_program
 from nlsql_gateway.embedded.psql import Psql
 from nlsql_gateway.embedded.show import Show, console
 from nlsql_gateway.errors import ConfigError, ModelUnavailable, UpstreamError
@@ -173,7 +172,7 @@ def _pull_model(show: Show, parts: ExitStack) -> None:
     started = time.monotonic()
     if model.find() is None:
         show.line(f"  Model: fetching {model.EMBEDDED.size / 1e9:.1f} GB, this once")
-        process = child.spawn(_ourselves(["model", "pull"]), death_signal=signal.SIGTERM, stdout=subprocess.DEVNULL)
+        process = child.spawn(ourselves(["model", "pull"]), death_signal=signal.SIGTERM, stdout=subprocess.DEVNULL)
         parts.callback(child.end, process, signal.SIGTERM, patience=0)
         if process.wait() != 0:
             raise ModelUnavailable("the model could not be fetched: see above")
@@ -185,7 +184,7 @@ def _start_triton(
 ) -> subprocess.Popen[bytes]:
     with show.part("Triton", "loading the model") as part:
         command = ["model", "serve", "--grpc-port", str(ports.triton), "--model", sources.model]
-        process, part.note = _start_program("Triton", parts, command, folder / "triton.log", timeout=300)
+        process, part.note = start_program("Triton", parts, command, folder / "triton.log", timeout=300)
         part.note += f", {sources.model}"
     return process
 
@@ -198,7 +197,7 @@ def _start_gateway(
         config.write_text(HEAD + yaml.safe_dump(_settings(ports, sources), sort_keys=False))
         _add_users(folder)
         command = ["serve", "--config", str(config)]
-        process, part.note = _start_program("the gateway", parts, command, folder / "gateway.log", timeout=60)
+        process, part.note = start_program("the gateway", parts, command, folder / "gateway.log", timeout=60)
     return process
 
 
@@ -225,37 +224,6 @@ def _settings(ports: Ports, sources: Sources) -> dict[str, object]:
     }
 
 
-def _start_program(
-    name: str, parts: ExitStack, arguments: Sequence[str], log: Path, *, timeout: float
-) -> tuple[subprocess.Popen[bytes], str]:
-    """Start one of our own commands and wait for its line ``ready HOST PORT``. Returns it and ``HOST:PORT``.
-
-    Its standard error goes to ``log``. Raises UpstreamError with the end of the log when it does not come up.
-    """
-    with log.open("wb") as errors:
-        process = child.spawn(_ourselves(arguments), death_signal=signal.SIGTERM, stdout=subprocess.PIPE, stderr=errors)
-    parts.callback(child.end, process, signal.SIGTERM, patience=20)
-    assert process.stdout is not None
-    parts.callback(process.stdout.close)
-    deadline = time.monotonic() + timeout
-    said = b""
-    while not said.endswith(b"\n"):
-        readable, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
-        more = os.read(process.stdout.fileno(), 4096) if readable else b""
-        if not more:
-            late = f"was not ready within {timeout:g} s" if not readable else "did not start"
-            words = "\n".join(line[:160] for line in log.read_text(errors="replace").splitlines()[-8:])
-            raise UpstreamError(f"{name} {late}", detail=words, hint=f"all it said is in {log}")
-        said += more
-    word, host, port = said.decode().split()
-    assert word == "ready", said
-    return process, f"{host}:{port}"
-
-
-def _ourselves(arguments: Sequence[str]) -> list[str | Path]:
-    return [sys.executable, "-m", "nlsql_gateway", *arguments]
-
-
 def _passwords(folder: Path) -> Mapping[str, str]:
     """The users of the tour and their passwords, made the first time and kept: copied psql lines go on working."""
     kept = folder / "passwords.yaml"
@@ -274,13 +242,13 @@ def _add_users(folder: Path) -> None:
         if f'"{name}"' not in listed:
             arguments = ["user", "add", name, "--users", str(users), "--password-stdin"]
             arguments += ["--config", str(folder / "gateway.yaml")]
-            done = subprocess.run(_ourselves(arguments), input=password + "\n", capture_output=True, text=True)
+            done = subprocess.run(ourselves(arguments), input=password + "\n", capture_output=True, text=True)
             if done.returncode != 0:
                 raise UpstreamError(f"user {name} could not be added", detail=done.stderr.strip())
 
 
 def _verify(folder: Path) -> tuple[bool, str]:
-    command = _ourselves(["audit", "verify", str(folder / "audit" / "audit.jsonl")])
+    command = ourselves(["audit", "verify", str(folder / "audit" / "audit.jsonl")])
     done = subprocess.run(command, capture_output=True, text=True)
     return done.returncode == 0, (done.stdout or done.stderr).strip()
 
