@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
 
@@ -41,7 +41,10 @@ class Asking:
     async def result(self, question: Question) -> Result:
         """Ask and score. What fails is told by the result; raises UpstreamError when no login is possible for golds."""
         reply = await self._ask(question)
-        return score(question, reply, await self._golds(question) if question.answerable else ())
+        if not question.answerable:
+            return score(question, reply, ())
+        golds, fault = await self._golds(question)
+        return score(question, reply, golds) if golds else replace(score(question, reply, ()), message=fault)
 
     async def try_logins(self, databases: Iterable[str]) -> None:
         """Log in to each database, for questions and for golds. Raises UpstreamError that names the one that failed."""
@@ -74,19 +77,19 @@ class Asking:
         message, _, detail = told.rpartition("\n") if "\n" in told else (told, "", "")
         return _reply(seconds, table(len(reply.columns), reply.rows), facts(message, detail))
 
-    async def _golds(self, question: Question) -> list[Gold]:
-        """The golds that can be run; a choice of columns that cannot is no fault: another one may."""
+    async def _golds(self, question: Question) -> tuple[list[Gold], str]:
+        """The golds that can be run, and the last error. A choice of columns may fail where another one runs."""
         order = asks_for_order(question.words)
-        found = []
+        found, fault = [], ""
         async with _login(self.golds, question.db, default_transaction_read_only="on") as connection:
             for variants in expand(question.gold):
                 for sql in variants:
                     try:
                         rows = await _rows(connection, sql)
                         found.append(Gold(sql, rows, await _peers(connection, sql, rows) if order else None))
-                    except UpstreamError:
-                        continue
-        return found
+                    except UpstreamError as error:
+                        fault = f"the gold failed with {error.sqlstate}: {error.message}"
+        return found, fault
 
 
 def statement(words: str) -> str:
@@ -135,4 +138,6 @@ async def _peers(connection: Connection, sql: str, rows: Table) -> tuple[int, ..
 
 
 def _reply(seconds: float, rows: Table | None, known: Facts, sqlstate: str = "", message: str = "") -> Reply:
-    return Reply(seconds, rows, sqlstate, message, known.sql, known.model, known.attempts, known.confidence)
+    return Reply(
+        seconds, rows, sqlstate, message, known.sql, known.model, known.attempts, known.confidence, known.cached
+    )

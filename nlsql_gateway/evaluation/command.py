@@ -89,6 +89,8 @@ def evaluate(options: Options, bar: Bar, say: Callable[[str], None]) -> Outcome:
     UpstreamError; results that are there by then are kept.
     """
     questions = asked.read(options.file, sets=options.sets, databases=options.databases, limit=options.limit)
+    old = None if options.compare is None else written.read(options.compare)
+    _renderer()  # told before anything is asked
     options.out.mkdir(parents=True, exist_ok=True)
     with _reached(options, {question.db for question in questions}, say) as (settings, asking):
         with Kept(options.out / "answers.jsonl", _setup(options, settings, asking), fresh=options.fresh) as kept:
@@ -105,14 +107,26 @@ def evaluate(options: Options, bar: Bar, say: Callable[[str], None]) -> Outcome:
                 pass  # what came is kept
             results = kept.of(questions)
         run = written.Run(_about(options, settings, asking, results), tuple(results))
-        files = _write(options.out, run)
+        files = _write(options.out, run, old)
     return Outcome(totals(results), len(questions) - len(results), files)
 
 
-def _write(out: Path, run: written.Run) -> tuple[Path, ...]:
-    results = out / "results.json"
+def _write(out: Path, run: written.Run, old: written.Run | None) -> tuple[Path, ...]:
+    results, report = out / "results.json", out / "report.html"
     results.write_text(json.dumps(written.as_json(run), ensure_ascii=False, indent=1) + "\n")
-    return (results,)
+    report.write_text(_renderer()(run, old))
+    return results, report
+
+
+def _renderer() -> Callable[[written.Run, written.Run | None], str]:
+    """Raises ConfigError where Jinja2 is not installed: a gateway that only serves does without."""
+    try:
+        from nlsql_gateway.evaluation.report import render
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the report needs {error.name}", hint="pip install 'nlsql-gateway[evaluation]' brings it"
+        ) from error
+    return render
 
 
 def _reached(

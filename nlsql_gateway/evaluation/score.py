@@ -72,6 +72,7 @@ class Reply:
     model: str = ""
     attempts: int | None = None
     confidence: float | None = None
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ class Result:
     seconds: float
     attempts: int | None
     confidence: float | None
+    cached: bool
+    "From the gateway's cache: its seconds tell nothing of the model."
     model: str
 
 
@@ -135,6 +138,7 @@ def score(question: Question, reply: Reply, golds: Sequence[Gold]) -> Result:
         seconds=round(reply.seconds, 3),
         attempts=reply.attempts,
         confidence=reply.confidence,
+        cached=reply.cached,
         model=reply.model,
     )
 
@@ -181,6 +185,7 @@ class Facts:
     model: str
     attempts: int | None
     confidence: float | None
+    cached: bool
 
 
 def facts(message: str, detail: str) -> Facts:
@@ -195,4 +200,5 @@ def facts(message: str, detail: str) -> Facts:
         model[1].strip() if model else "",
         int(attempts[1]) if attempts else None,
         float(confidence[1]) if confidence else None,
+        "cached" in about.split("; "),
     )

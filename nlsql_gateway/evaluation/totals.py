@@ -39,6 +39,8 @@ class Totals:
     p50: float | None
     "Seconds."
     p95: float | None
+    cached: int
+    "Answers from the gateway's cache."
     stages: dict[str, int]
 
 
@@ -67,6 +69,7 @@ def totals(results: Sequence[Result]) -> Totals:
         precision=share(sum(result.right for result in answered), len(answered)),
         p50=percentile(seconds, 50),
         p95=percentile(seconds, 95),
+        cached=sum(result.cached for result in scored),
         stages={stage: stages[stage] for stage in STAGES if stages[stage]},
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,12 +38,13 @@ class Answers:
     answers: Mapping[str, str | GatewayError]
     model: str = "double"
     asked: list[str] = field(default_factory=list)
-    before: Callable[[], None] = lambda: None
+    pauses: Mapping[str, float] = field(default_factory=dict)
+    "Seconds before the answer with that key."
 
     async def generate(self, prompt: str, sampling: Sampling, *, timeout: float) -> Completion:
-        self.before()
         self.asked.append(prompt)
-        answer = next(answer for key, answer in self.answers.items() if key in prompt)
+        key, answer = next((key, answer) for key, answer in self.answers.items() if key in prompt)
+        await asyncio.sleep(self.pauses.get(key, 0))
         if isinstance(answer, GatewayError):
             raise answer
         return Completion(answer, self.model, "7")

@@ -72,12 +72,14 @@ def test_what_a_result_tells(asking: Asking) -> None:
     found = results(asking, *(question(words, "SELECT 4") for words in (SHOPS_THERE, "Nonsense?", "Divide?")))
     count = found[SHOPS_THERE]
     assert count.sql == "SELECT count(id) FROM shops"
-    assert (count.rows, count.gold_rows, count.attempts, count.model) == (1, 1, 1, "double 7")
+    assert (count.rows, count.gold_rows, count.model) == (1, 1, "double 7")
     assert (count.difficulty, count.seconds > 0, count.right, count.ran) == ("easy", True, True, True)
     invalid = found["Nonsense?"]
     assert (invalid.sqlstate, invalid.abstained, invalid.ran) == ("NL003", True, False)
     assert invalid.message.startswith("no valid SQL")
     assert found["Divide?"].sqlstate == "22012"
+    again = results(asking, question(SHOPS_THERE, "SELECT 4"), question(f"{SHOPS_THERE} Say it now.", "SELECT 5"))
+    assert [(one.cached, one.attempts) for one in again.values()] == [(True, None), (False, 1)]
 
 
 def test_words_cannot_leave_the_comment(asking: Asking, model: Answers) -> None:

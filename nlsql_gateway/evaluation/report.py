@@ -1,0 +1,101 @@
+"""``report.html``: one run as a page, beside an old one when there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from nlsql_gateway.evaluation import charts
+from nlsql_gateway.evaluation.compared import compare
+from nlsql_gateway.evaluation.score import STAGES, Result
+from nlsql_gateway.evaluation.totals import Totals, by_difficulty, curve, grouped, totals
+from nlsql_gateway.evaluation.written import Run
+
+_TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+)
+
+EMPTY_IS_GOOD: Final = 0.05
+"""An always-empty answer that scores more than this makes the strict accuracy worth little."""
+
+_GROUPS: Final[tuple[tuple[str, Callable[[Result], str | None]], ...]] = (
+    ("set", lambda result: result.set),
+    ("category", lambda result: result.category),
+    ("difficulty", lambda result: result.difficulty),
+    ("database", lambda result: result.db),
+)
+
+
+def render(run: Run, old: Run | None = None) -> str:
+    """A page of its own: no script, nothing loaded from elsewhere, everything escaped."""
+    found, before = totals(run.results), None if old is None else totals(old.results)
+    groups = _grouped(run)
+    old_groups = {} if old is None else _grouped(old)
+    return _TEMPLATES.get_template("report.html").render(
+        about=run.about,
+        old=old,
+        all=found,
+        width=charts.WIDTH,
+        warnings=_warnings(found),
+        figures=_figures(found, before),
+        charts=[
+            *(charts.accuracies(f"Right, by {title}", groups[title], old_groups.get(title, {})) for title in groups),
+            charts.stages(found, before),
+        ],
+        curve=charts.curve(curve(run.results), [] if old is None else curve(old.results)),
+        latencies=charts.latencies(run.results, None if old is None else old.results),
+        tables=groups.items(),
+        compared=None if old is None else compare(old.results, run.results),
+        stages=[
+            (stage, meaning, results)
+            for stage, meaning in STAGES.items()
+            if (results := [result for result in run.results if result.stage == stage])
+        ],
+    )
+
+
+def _grouped(run: Run) -> dict[str, dict[str, Totals]]:
+    groups = {title: grouped(run.results, key) for title, key in _GROUPS}
+    groups["difficulty"] = by_difficulty(run.results)
+    return groups
+
+
+def _warnings(found: Totals) -> list[str]:
+    said = []
+    if found.cached:
+        said.append(f"{found.cached} answers came from the gateway's cache: their seconds tell nothing of the model.")
+    if failed := found.stages.get("gold failed"):
+        said.append(f"The golds of {failed} questions could not be run; these questions do not count.")
+    if lost := found.stages.get("model unavailable", 0) + found.stages.get("gateway unavailable", 0):
+        said.append(f"{lost} questions found no model or no gateway; they count as wrong. Run again to ask them again.")
+    if found.always_empty is not None and found.always_empty > EMPTY_IS_GOOD:
+        said.append(f"An answer that is always empty would be right for {found.always_empty:.1%}: look at the golds.")
+    return said
+
+
+def _figures(found: Totals, old: Totals | None) -> list[tuple[str, str, str]]:
+    """A label, the value, and the change since the old run in percentage points or seconds."""
+    rows: list[tuple[str, Callable[[Totals], float | None], bool]] = [
+        ("strict accuracy", lambda one: one.strict_accuracy, True),
+        ("ran", lambda one: one.ran, True),
+        ("wrongly refused", lambda one: one.wrongly_refused, True),
+        ("rightly refused", lambda one: one.refused, True),
+        ("coverage", lambda one: one.coverage, True),
+        ("precision", lambda one: one.precision, True),
+        ("p50", lambda one: one.p50, False),
+        ("p95", lambda one: one.p95, False),
+        ("always empty", lambda one: one.always_empty, True),
+    ]
+    shown = []
+    for label, of, is_share in rows:
+        value = of(found)
+        was = None if old is None else of(old)
+        if value is None:
+            shown.append((label, "-", ""))
+            continue
+        change = "" if was is None else f"{(value - was) * 100:+.1f} points" if is_share else f"{value - was:+.2f} s"
+        shown.append((label, f"{value:.1%}" if is_share else f"{value:.2f} s", change))
+    return shown
