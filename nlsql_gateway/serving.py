@@ -24,7 +24,7 @@ import structlog
 import uvloop
 
 from nlsql_gateway import audit, log
-from nlsql_gateway.admission import Admission
+from nlsql_gateway.admission import Admission, Asking
 from nlsql_gateway.admission.elsewhere import Elsewhere
 from nlsql_gateway.ask import AnswerCache, Asker, Generator, Semantics, load_semantics
 from nlsql_gateway.ask.openai import OpenAIGenerator
@@ -314,10 +314,7 @@ async def admission(
                 policy=policy,
                 database=databases.get,
                 sink=sink,
-                asker=asker,
-                semantics=semantics,
-                answers=AnswerCache(settings.ask.cache.entries),
-                deadline=settings.ask.deadline,
+                asking=Asking(asker, settings.ask.deadline, AnswerCache(settings.ask.cache.entries), semantics),
                 clock=time.time_ns,
                 monotonic=time.monotonic,
                 new_id=map(f"{secrets.token_hex(8)}{{:016x}}".format, count(1)).__next__,

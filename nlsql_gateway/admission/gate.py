@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
+from nlsql_gateway.admission.asking import Asking
 from nlsql_gateway.admission.cost import within
 from nlsql_gateway.admission.elsewhere import LARGE, Answer, Elsewhere
 from nlsql_gateway.admission.reading import failed, judge_batch, judged, versions_of
 from nlsql_gateway.admission.remembered import Context, Remembered
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
 from nlsql_gateway.admission.wording import explanation, notice
-from nlsql_gateway.ask import AnswerCache, Asker, Key, Problem, Semantics, normal, relevant, with_joins
+from nlsql_gateway.ask import Problem
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, Origin, OutcomeRecord, Sink
-from nlsql_gateway.errors import AskTimeout, GatewayError, LimitError, ModelUnavailable, UpstreamError
-from nlsql_gateway.policy import Policy, Reason, rights, visible
+from nlsql_gateway.errors import AskTimeout, GatewayError, LimitError, UpstreamError
+from nlsql_gateway.policy import Policy, Reason
 from nlsql_gateway.sql import Catalog, Kind, Question, classify
 
 PRESENCES = 10_000
@@ -34,18 +35,12 @@ class Admission:
     "The policy in force; a statement uses the one that it read to its end."
     database: Callable[[str], Database]
     sink: Sink
-    asker: Asker | None
-    "None: questions are refused with NL002."
-    deadline: float
-    "Seconds from a question to its SQL."
+    asking: Asking
+    "What makes SQL of questions."
     clock: Callable[[], int]
     "Nanoseconds since the epoch."
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
-    semantics: Callable[[], Semantics] = Semantics
-    "What words mean, as the operator says."
-    answers: AnswerCache = field(default_factory=lambda: AnswerCache(0))
-    "What the model answered before."
     elsewhere: Elsewhere | None = None
     "Where large texts are read; None: here, and everybody waits meanwhile."
     _remembered: Remembered = field(default_factory=Remembered)
@@ -229,10 +224,6 @@ class Admission:
 
     async def _answer(self, question: Question, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
         """A question becomes SQL, which is decided on like any other text. Raises AskError, UpstreamError."""
-        if self.asker is None:
-            raise ModelUnavailable(
-                "questions are not answered here", hint="set ask.backend in gateway.yaml, or write SQL"
-            )
         database = self.database(client.database)
 
         async def check(sql: str) -> Problem | None:
@@ -247,28 +238,7 @@ class Admission:
                 return Problem(error.message, None)
             return None
 
-        semantics = self.semantics()
-        key = self._key(question.words, self.asker, client, policy, catalog, semantics)
-        answer = self.answers.get(key)
-        if answer is None:
-            meanings = semantics.of(client.database)
-            schema = with_joins(visible(catalog, client.principal, policy), meanings)
-            try:
-                async with asyncio.timeout(self.deadline):
-                    answer = await self.asker.answer(
-                        question.words,
-                        schema,
-                        check,
-                        today=key.today,
-                        timeout=self.deadline,
-                        hints=relevant(meanings, question.words, schema),
-                    )
-            except TimeoutError as error:
-                raise AskTimeout(
-                    f"the question was not answered within {self.deadline:g} s",
-                    hint="ask something simpler, or raise ask.deadline",
-                ) from error
-            self.answers.put(key, answer)
+        answer = await self.asking.answer(question.words, client, policy, catalog, check, self._today())
         judgement = replace(
             self._judge_answer(answer.sql, client, policy, catalog), question=question.words, answer=answer
         )
@@ -278,21 +248,6 @@ class Admission:
             shown = explanation(judgement)
             return replace(judgement, sql=shown, source=shown, statements=())
         return replace(judgement, source=answer.sql, notices=(notice(judgement, answer),))
-
-    def _key(
-        self, words: str, asker: Asker, client: Client, policy: Policy, catalog: Catalog, semantics: Semantics
-    ) -> Key:
-        """All that an answer depends on."""
-        return Key(
-            normal(words),
-            client.database,
-            rights(client.principal, policy),
-            policy.version,
-            catalog.version,
-            semantics.version,
-            asker.model,
-            self._today(),
-        )
 
     def _judge_answer(self, sql: str, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
         """Untrusted text from a model: exactly one SELECT, then decided on as if a person had typed it."""

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from nlsql_gateway.admission.values import Judgement, Notice, rule
-from nlsql_gateway.ask import Answer
+from nlsql_gateway.ask import VERIFIED, Answer
 
 
 def notice(judgement: Judgement, answer: Answer) -> Notice:
     """Says what was run, by which model, under which rules: psql shows it, BI tools ignore it."""
-    asked = "cached" if answer.cached else f"attempts: {answer.attempts}"
-    facts = [f"model: {answer.model} {answer.version}".rstrip(), asked]
+    facts = [f"{item}: {value}" for item, value in _origin(answer)]
     if answer.confidence is not None:
         facts.append(f"confidence: {answer.confidence:.2f}")
     facts.extend(rule(applied) for applied in judgement.applied)
     return Notice(f"SQL: {answer.sql}", "; ".join(facts))
+
+
+def _origin(answer: Answer) -> list[tuple[str, str]]:
+    """Who says so."""
+    if answer.model == VERIFIED:
+        return [("verified", answer.version), ("answers", answer.wording)]
+    model = ("model", f"{answer.model} {answer.version}".rstrip())
+    return [model, ("cached", "yes") if answer.cached else ("attempts", str(answer.attempts))]
 
 
 def explanation(judgement: Judgement) -> str:
@@ -26,8 +33,7 @@ def explanation(judgement: Judgement) -> str:
         ("verdict", judgement.verdict),
         *(("rule", rule(applied)) for applied in judgement.applied),
         ("would run", judgement.sql),
-        ("model", f"{answer.model} {answer.version}".rstrip()),
-        ("cached", "yes") if answer.cached else ("attempts", str(answer.attempts)),
+        *_origin(answer),
     ]
     values = ", ".join(f"({_literal(item)}, {_literal(value)})" for item, value in rows)
     return f"SELECT * FROM (VALUES {values}) AS explanation(item, value)"

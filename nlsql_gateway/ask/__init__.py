@@ -9,18 +9,20 @@ mend        put names right by code, before the model is asked again
 repair      another turn of the model, with the error
 cache       answers given before, by all that they depend on
 semantics   what the operator says that words mean; ``hints`` are what of it concerns a question
+verified    questions whose SQL a person has looked at; they are answered from it
 schema      a Catalog that holds only what this person may see
 """
 
 from nlsql_gateway.ask.asker import Asker
 from nlsql_gateway.ask.cache import AnswerCache, Key, normal
 from nlsql_gateway.ask.generator import Completion, Generator, Sampling
-from nlsql_gateway.ask.semantics import Semantics
+from nlsql_gateway.ask.semantics import Meanings, Semantics
 from nlsql_gateway.ask.semantics_hints import relevant, with_joins
 from nlsql_gateway.ask.semantics_loading import load as load_semantics
-from nlsql_gateway.ask.values import Answer, Check, Problem
+from nlsql_gateway.ask.values import VERIFIED, Answer, Check, Problem
 
 __all__ = [
+    "VERIFIED",
     "Answer",
     "AnswerCache",
     "Asker",
@@ -28,6 +30,7 @@ __all__ = [
     "Completion",
     "Generator",
     "Key",
+    "Meanings",
     "Problem",
     "Sampling",
     "Semantics",

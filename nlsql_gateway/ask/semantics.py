@@ -59,6 +59,13 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    type: Type = "text"
+    values: tuple[str, ...] = ()
+    "The only ones that it may have; empty: any."
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """A question whose SQL somebody has looked at."""
 
@@ -66,7 +73,7 @@ class Verified:
     "The question first, then other ways to say it; {name} stands for a parameter."
     sql: str
     ":name stands for the value of a parameter."
-    parameters: Mapping[str, Type]
+    parameters: Mapping[str, Parameter]
     by: str
     on: date
     line: int = field(default=0, compare=False)

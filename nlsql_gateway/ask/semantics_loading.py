@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import BaseModel
 
 from nlsql_gateway.ask import semantics_schema as schema
-from nlsql_gateway.ask.semantics import Filter, Meanings, Metric, Name, Semantics, Side, Term, Uses, Verified
-from nlsql_gateway.ask.verified_sql import MARK, filled, names_in, numbered
+from nlsql_gateway.ask.semantics import Filter, Meanings, Metric, Name, Parameter, Semantics, Side, Term, Uses, Verified
+from nlsql_gateway.ask.verified_sql import MARK, constant, filled, names_in, numbered
 from nlsql_gateway.errors import GatewayError
 from nlsql_gateway.sql import Batch, Kind, classify
 from nlsql_gateway.sql.survey import survey
@@ -23,6 +23,7 @@ _INSIDE: Mapping[str, type[BaseModel]] = {
     "default_filters": schema.FilterFile,
     "glossary": schema.TermFile,
     "questions": schema.QuestionFile,
+    "parameters": schema.ParameterFile,
 }
 
 
@@ -149,6 +150,15 @@ def _uses(sql: str, tables: Sequence[str], path: Path, key: str, faults: Faults)
     return Uses(tuple(dict.fromkeys(named)), tuple(dict.fromkeys(columns)))
 
 
+def _parameter(file: schema.ParameterFile | None, path: Path, faults: Faults) -> Parameter:
+    if file is None:
+        return Parameter()
+    for index, value in enumerate(file.values):
+        if constant(value, file.type) is None:
+            faults.add((*path, "values", index), f"no {file.type}")
+    return Parameter(file.type, tuple(file.values))
+
+
 def _question(file: schema.QuestionFile, path: Path, faults: Faults) -> Verified:
     wordings = (file.question, *file.also)
     names = list(dict.fromkeys(MARK.findall(file.question)))
@@ -175,7 +185,7 @@ def _question(file: schema.QuestionFile, path: Path, faults: Faults) -> Verified
     return Verified(
         tuple(map(_line, wordings)),
         sql,
-        {name: file.parameters.get(name, "text") for name in names},
+        {name: _parameter(file.parameters.get(name), (*path, "parameters", name), faults) for name in names},
         file.verified_by,
         file.verified_on,
         faults.line(path),

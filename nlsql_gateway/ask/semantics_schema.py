@@ -26,6 +26,10 @@ def _as_filter(value: object) -> object:
     return {"condition": value} if isinstance(value, str) else value
 
 
+def _as_parameter(value: object) -> object:
+    return {"type": value} if isinstance(value, str) else value
+
+
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[list[Text], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
 
@@ -61,6 +65,12 @@ class TermFile(_Part):
     "Whoever may not read these is not told."
 
 
+class ParameterFile(_Part):
+    type: Type = "text"
+    values: Texts = Field(default_factory=list)
+    "The only values that it may have, as they stand in the database; in a question their case does not matter."
+
+
 class QuestionFile(_Part):
     question: Text
     "{name} stands for a parameter: revenue of {region} in {year}"
@@ -68,8 +78,10 @@ class QuestionFile(_Part):
     "Other ways to say it, with the same parameters."
     sql: Text
     "One SELECT; :name stands for a parameter, or $1 for the first one of the question."
-    parameters: dict[str, Type] = Field(default_factory=dict)
-    "Types; what is not listed is text."
+    parameters: dict[
+        str, Annotated[ParameterFile, BeforeValidator(_as_parameter, json_schema_input_type=Type | ParameterFile)]
+    ] = Field(default_factory=dict)
+    "Their types, or types and values; what is not listed is text."
     verified_by: Text
     "Who looked at the SQL."
     verified_on: date

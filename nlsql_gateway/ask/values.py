@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,10 @@ class Problem:
     "Character offset from 1 in the candidate's text, where known."
     unknown: bool = False
     "A table or column that is not there: when no repair helps, the question asks for what this person does not see."
+
+
+VERIFIED: Final = "verified"
+"""The model of an answer that a person has verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class Answer:
     "0 to 1; None: not estimated."
     cached: bool = False
     "The model gave it for an earlier question."
+    wording: str = ""
+    "Of the verified question that it answers; then the model is VERIFIED, and the version says by whom and when."
 
 
 Check = Callable[[str], Awaitable[Problem | None]]

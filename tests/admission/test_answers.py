@@ -1,4 +1,4 @@
-"""Questions asked again: the gate with a cache of answers."""
+"""Questions answered without the model: asked before, or verified."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 
 from nlsql_gateway.admission import Admission, Admitted, Client, Refused
-from nlsql_gateway.ask import AnswerCache
+from nlsql_gateway.ask import AnswerCache, load_semantics
+from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.policy import load
 from tests.admission.test_gate import CATALOG, CLIENT, POLICY, Log, Shop, gate
 
@@ -19,7 +20,9 @@ COUNT = "SELECT count(*) FROM customers"
 
 
 def cached(*answers: str, log: Log | None = None, shop: Shop | None = None) -> Admission:
-    return replace(gate(*answers, log=log, shop=shop, policy=SHARED), answers=AnswerCache(10))
+    admission = gate(*answers, log=log, shop=shop, policy=SHARED)
+    admission.asking.answers = AnswerCache(10)
+    return admission
 
 
 def person(name: str) -> Client:
@@ -91,3 +94,84 @@ def test_explain_shows_that_it_is_cached() -> None:
     shown = ask(admission, "ASK EXPLAIN how many customers")
     assert isinstance(shown, Admitted)
     assert "('cached', 'yes')" in shown.sql
+
+
+VERIFIED = """
+version: 1
+databases:
+  shop:
+    questions:
+      - question: How many customers are there?
+        sql: SELECT count(*) FROM customers
+        verified_by: petra
+        verified_on: 2026-01-05
+      - question: customers in {region}
+        sql: SELECT name FROM customers WHERE region = :region
+        verified_by: petra
+        verified_on: 2026-01-05
+      - question: what do we pay
+        sql: SELECT count(*) FROM salaries
+        verified_by: petra
+        verified_on: 2026-01-05
+"""
+
+
+def with_verified(*answers: str, log: Log | None = None, shop: Shop | None = None) -> Admission:
+    admission = cached(*answers, log=log, shop=shop)
+    semantics = load_semantics(VERIFIED, "semantics.yaml")
+    admission.asking.semantics = lambda: semantics
+    return admission
+
+
+def test_a_verified_question_is_answered_without_the_model_and_under_the_policy() -> None:
+    log, shop = Log(), Shop()
+    admission = with_verified(log=log, shop=shop)
+    admitted = ask(admission, "ask: how many customers")
+    assert isinstance(admitted, Admitted)
+    assert "'Europe'" in admitted.sql
+    assert admitted.notices[0].message == f"SQL: {COUNT}"
+    assert "verified: by petra on 2026-01-05; answers: How many customers are there?" in admitted.notices[0].detail
+    ruling = log.decision.ruling
+    assert (ruling.model, ruling.model_version, ruling.attempts) == ("verified", "by petra on 2026-01-05", 0)
+    assert (ruling.verdict, ruling.question, ruling.cached) == ("allow", "how many customers", False)
+    assert ruling.rules == ("row_filter public.customers (role analyst)",)
+    assert shop.explained == [admitted.sql]
+
+
+def test_a_value_is_filled_in_as_a_constant() -> None:
+    admitted = ask(with_verified(), "ask: customers in 'x'' OR true --'")
+    assert isinstance(admitted, Admitted)
+    assert "region = 'x'' OR true --'" in admitted.sql
+
+
+def test_a_verified_question_needs_no_model() -> None:
+    admission = with_verified()
+    admission.asking.asker = None
+    assert isinstance(ask(admission, "ask: how many customers"), Admitted)
+    refused = ask(admission, "ask: how many salesmen")
+    assert isinstance(refused, Refused)
+    assert refused.sqlstate == "NL002"
+
+
+def test_who_may_not_have_the_answer_is_not_told_that_there_is_one() -> None:
+    log = Log()
+    refused = ask(with_verified("UNANSWERABLE", log=log), "ask: what do we pay")
+    assert isinstance(refused, Refused)
+    assert refused.sqlstate == "NL001"
+    assert "salaries" not in f"{refused.message} {refused.detail} {refused.hint}"
+
+
+def test_verified_sql_that_does_not_run_any_more_is_passed_over() -> None:
+    shop = Shop(errors=[UpstreamError("column region does not exist", sqlstate="42703")])
+    admitted = ask(with_verified("SELECT id FROM customers", shop=shop), "ask: customers in 'Asia'")
+    assert isinstance(admitted, Admitted)
+    assert admitted.notices[0].message == "SQL: SELECT id FROM customers"
+
+
+def test_a_verified_answer_leaves_what_the_model_said_alone() -> None:
+    admission = with_verified("SELECT 1")
+    ask(admission, "ask: anything")
+    ask(admission, "ask: how many customers")
+    again = ask(admission, "ask: anything")
+    assert isinstance(again, Admitted)
+    assert "cached" in again.notices[0].detail

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nlsql_gateway.admission import Admission, Admitted, Client, Outcome, Refused
-from nlsql_gateway.ask import Asker, Completion, Sampling
+from nlsql_gateway.admission import Admission, Admitted, Asking, Client, Outcome, Refused
+from nlsql_gateway.ask import AnswerCache, Asker, Completion, Sampling
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Record
 from nlsql_gateway.errors import AuditError, ModelUnavailable, UpstreamError
 from nlsql_gateway.policy import load
@@ -132,8 +132,7 @@ def gate(
         policy=lambda: loaded,
         database=lambda _: database,
         sink=log or Log(),
-        asker=asker,
-        deadline=0.2 if slow else 5.0,
+        asking=Asking(asker, 0.2 if slow else 5.0, AnswerCache(0)),
         clock=lambda: int(datetime(2026, 1, 2, tzinfo=UTC).timestamp()) * 10**9,
         monotonic=lambda: 100.0,
         new_id=lambda: f"r{next(numbers)}",

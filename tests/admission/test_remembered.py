@@ -10,8 +10,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nlsql_gateway.admission import Admission, Client, Judgement
+from nlsql_gateway.admission import Admission, Asking, Client, Judgement
 from nlsql_gateway.admission.remembered import Remembered
+from nlsql_gateway.ask import AnswerCache
 from nlsql_gateway.policy import Policy, load
 from nlsql_gateway.sql import Catalog, template
 from tests.admission.test_gate import Log
@@ -42,8 +43,7 @@ def gate(rules: Policy) -> Admission:
         policy=lambda: rules,
         database=lambda _: Company(),
         sink=Log(),
-        asker=None,
-        deadline=1.0,
+        asking=Asking(None, 1.0, AnswerCache(0)),
         clock=lambda: int(datetime(2026, 1, 2, tzinfo=UTC).timestamp() * 10**9),
         monotonic=lambda: 100.0,
         new_id=lambda: f"r{next(numbers)}",

@@ -13,7 +13,7 @@ import yaml
 
 from nlsql_gateway import app
 from nlsql_gateway.ask import load_semantics
-from nlsql_gateway.ask.semantics import Filter, Term, Uses, Verified
+from nlsql_gateway.ask.semantics import Filter, Parameter, Term, Uses, Verified
 from nlsql_gateway.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ databases:
       - question: revenue of {city} in {year}
         also: ["{year}: revenue of {city}"]
         sql: SELECT sum(revenue) FROM sales WHERE city = $1 AND year = :year;
-        parameters: {year: integer}
+        parameters: {year: {type: integer, values: ["2025", "2026"]}}
         verified_by: ada
         verified_on: 2026-11-01
 """
@@ -87,7 +87,7 @@ def test_everything_in_a_file() -> None:
         Verified(
             ("revenue of {city} in {year}", "{year}: revenue of {city}"),
             "SELECT sum(revenue) FROM sales WHERE city = :city AND year = :year",
-            {"city": "text", "year": "integer"},
+            {"city": Parameter(), "year": Parameter("integer", ("2025", "2026"))},
             "ada",
             date(2026, 11, 1),
         ),
@@ -101,6 +101,12 @@ def test_everything_in_a_file() -> None:
 def question(**keys: str) -> str:
     found = {"question": "x of {a}", "sql": "SELECT :a", "verified_by": "ada", "verified_on": "2026-11-01"} | keys
     return "questions: [{" + ", ".join(f'{key}: "{value}"' for key, value in found.items()) + "}]"
+
+
+TYPED = (
+    "questions: [{question: 'of {x}', sql: 'SELECT :x', verified_by: a, verified_on: 2026-01-01, "
+    "parameters: {x: {type: date, values: [soon]}}}]"
+)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +131,7 @@ def question(**keys: str) -> str:
         (question(sql="SELEC :a"), "syntax error"),
         (question(question="{a} and {a}"), "a {parameter} may stand there once"),
         (question(also="x of {b}"), "it must have the same {parameters}"),
+        (TYPED, "questions.0.parameters.x.values.0: no date"),
         (question(verified_on="soon"), "4: databases.shop.questions.0.verified_on: Input should be a valid date"),
         ("questions: [{question: x, sql: SELECT 1, verified_by: a, verified_on: 2026-01-01, parameters: {y: text}}]",
          "databases.shop.questions.0.parameters.y: the question has no {y}"),

@@ -37,7 +37,7 @@ def test_a_question_asked_again_is_answered_without_the_model(
     again = remembering.psql("-At", "-c", "ASK How many products are there?")
     assert int(first.stdout) == int(again.stdout) > 0
     assert "attempts: 1" in first.stderr
-    assert "model: scripted scripted-1; cached" in again.stderr
+    assert "model: scripted scripted-1; cached: yes" in again.stderr
     assert len(answering.prompts()) == 1
     one, two = [record for record in remembering.records() if record.get("question")][-2:]
     assert (one["cached"], one["attempts"]) == (False, 1)

@@ -13,7 +13,7 @@ from nlsql_gateway import log, serving
 from nlsql_gateway.ask import Asker
 from nlsql_gateway.ask.generator import Completion, Sampling
 from nlsql_gateway.audit import FileSink
-from nlsql_gateway.config import Ask, Audit, Auth, Listen, Settings, Upstream
+from nlsql_gateway.config import Ask, Audit, Auth, Cache, Listen, Settings, Upstream
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.errors import GatewayError
 from nlsql_gateway.evaluation.asking import Asking, Login
@@ -65,7 +65,7 @@ def asked(folder: Path, postgres: EmbeddedPostgres, model: Answers) -> Iterator[
         listen=Listen(port=0),
         upstream=Upstream(host=postgres.host, port=postgres.port, user=postgres.superuser, password_file=secret),
         auth=Auth(method="trust"),
-        ask=Ask(backend="none"),
+        ask=Ask(backend="none", cache=Cache(entries=0)),
         policy=Path("unused"),
         audit=Audit(path=folder / "audit.jsonl"),
     )
@@ -77,7 +77,7 @@ def asked(folder: Path, postgres: EmbeddedPostgres, model: Answers) -> Iterator[
         sink = FileSink(settings.audit.path, durability="written")
         try:
             async with serving.admission(settings, lambda: policy, sink) as gate:
-                gate.asker = Asker(model, prompt="chatml", repairs=1, max_tokens=100, max_prompt_tokens=2000)
+                gate.asking.asker = Asker(model, prompt="chatml", repairs=1, max_tokens=100, max_prompt_tokens=2000)
                 gateway = Gateway(settings, gate, lambda: policy, log.logger("test"))
 
                 def ready(_: str, port: int) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from nlsql_gateway.ask import Asker, Completion, Sampling
+from nlsql_gateway.admission import Asking
+from nlsql_gateway.ask import AnswerCache, Asker, Completion, Sampling
 from nlsql_gateway.audit import FileSink, Whole, read_from, verify
 from nlsql_gateway.config import Auth, Listen, Settings, Upstream
 from nlsql_gateway.policy import load
@@ -94,7 +95,8 @@ def house(folder: Path, upstream: Upstream) -> Iterator[House]:
     def main() -> None:
         async def serve() -> None:
             async with admission(settings, lambda: policy, sink) as gate:
-                gate.asker = Asker(Model(), prompt="chatml", repairs=0, max_tokens=100, max_prompt_tokens=100_000)
+                asker = Asker(Model(), prompt="chatml", repairs=0, max_tokens=100, max_prompt_tokens=100_000)
+                gate.asking = Asking(asker, settings.ask.deadline, AnswerCache(0))
                 gateway = Gateway(settings, gate, lambda: policy, logger)
 
                 def ready(host: str, port: int) -> None:
