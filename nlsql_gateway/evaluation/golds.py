@@ -23,17 +23,19 @@ _PIECE = re.compile(rf"(?:{_QUOTED}|\{{(?P<inside>[^{{}}]*)\}}|(?P<end>;)|.)", r
 _ALIAS = re.compile(r"\s+AS\s+(?:\w+|\"(?:[^\"]|\"\")*\")\s*$", re.IGNORECASE)
 
 _MOST = "highest|lowest|largest|smallest|longest|shortest|newest|oldest|latest|earliest|best|worst|biggest|cheapest"
+_WAY = r"alphabetic(?:al(?:ly)?)?|chronological(?:ly)?|ascending|descending|increasing|decreasing"
+# Of `order`, `sort` and `first` only what cannot be a purchase, a kind or a name.
 _ASKS = re.compile(
     rf"""\b(?:
-      (?:order|arrang|sort)ed | sort | sorting | arrange | ascending | descending
-    | alphabetical(?:ly)? | chronological(?:ly)?
-    | order\s+(?:by|them|it|the\s+(?:results?|rows|list|output|answers?)|(?:results?|rows)\s+by)
-    | in\s+(?:\w+\s+){{1,3}}order
-    | rank\s+(?:the|all|them|each|every) | ranked
+      sorted | sorting | sort (?!\s+of\b) | alphabetically | chronologically | ascending | descending
+    | (?:ordered|arranged?|order)\s+(?:by|{_WAY})
+    | order\s+(?:them|it|the\s+(?:results?|rows|list|output|answers?)|(?:results?|rows)\s+by)
+    | in\s+(?:\w+\s+){{0,2}}(?:{_WAY}|reverse|numerical)\s+order | in\s+order\s+of
+    | (?:rank|ranked)\s+(?:the|all|them|each|every|by|from)
     | from\s+(?:the\s+)?(?:\w+\s+){{1,3}}to\s+(?:the\s+)?(?:most|least|{_MOST})
-    | starting\s+(?:from|with)\s+the
-    | (?:{_MOST}|(?:most|least)\s+\w+)\s+(?:\w+\s+)?first
-    )\b""",
+    | starting\s+(?:from|with)\s+the\s+(?:most|least|first|last|{_MOST})
+    | (?:{_MOST}|(?:most|least)\s+\w+)\s+(?:\w+\s+)?first (?=\s*(?:[.,;:?!)]|$))
+    )(?!\w)""",
     re.IGNORECASE | re.VERBOSE,
 )
 

@@ -75,6 +75,10 @@ def test_golds_that_are_none(gold: str, message: str) -> None:
         "Show me the visits, most recent first",
         "Rank the teams by points",
         "name and height, tallest at the top, descending",
+        "Total per user, the longest duration first",
+        "List the shops starting from the best rating",
+        "Names in reverse alphabetical order",
+        "All rivers, ranked by length",
     ],
 )
 def test_an_order_is_asked_for(question: str) -> None:
@@ -92,6 +96,12 @@ def test_an_order_is_asked_for(question: str) -> None:
         "What rank has the newest member?",
         "How many flights go from Rome to Oslo?",
         "Who came first in the race?",
+        "Which products were ordered most?",
+        "Who ordered from Spain in 2023?",
+        "How many items are in an average order?",
+        "What sort of shops are there?",
+        "Which lakes have a name starting with the letter L?",
+        "What is the earliest first name in the list of members?",
     ],
 )
 def test_no_order_is_asked_for(question: str) -> None:
