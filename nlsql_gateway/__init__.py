@@ -9,6 +9,7 @@ The rooms, in the order in which a statement meets them:
 - ``ask``: from a question in words to SQL, through a model behind the ``Generator`` seam.
 - ``audit``: the append-only, hash-chained account of what was asked, decided and run.
 - ``embedded``: the default that needs nothing installed: PostgreSQL, Triton, the model.
+- ``evaluation``: how well questions are answered, asked through the port and scored strictly.
 - ``config``, ``log``, ``errors``: settings, structured logs, the exceptions. ``yaml_lines``: YAML with its lines.
 - ``cli``: the commands. ``app``: one function for each. ``serving``: where the parts of a gateway are joined, for one
   process or for several; ``worker``: the program of one of several; ``reader``: the program that reads large texts;

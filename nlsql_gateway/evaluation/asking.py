@@ -139,5 +139,5 @@ async def _peers(connection: Connection, sql: str, rows: Table) -> tuple[int, ..
 
 def _reply(seconds: float, rows: Table | None, known: Facts, sqlstate: str = "", message: str = "") -> Reply:
     return Reply(
-        seconds, rows, sqlstate, message, known.sql, known.model, known.attempts, known.confidence, known.cached
+        seconds, rows, sqlstate, message, known.sql, known.model, known.attempts, known.confidence, known.source
     )

@@ -67,6 +67,8 @@ def _warnings(found: Totals) -> list[str]:
     said = []
     if found.cached:
         said.append(f"{found.cached} answers came from the gateway's cache: their seconds tell nothing of the model.")
+    if found.verified:
+        said.append(f"{found.verified} questions are verified ones, answered without the model.")
     if failed := found.stages.get("gold failed"):
         said.append(f"The golds of {failed} questions could not be run; these questions do not count.")
     if lost := found.stages.get("model unavailable", 0) + found.stages.get("gateway unavailable", 0):

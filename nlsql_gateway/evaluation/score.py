@@ -42,6 +42,8 @@ STAGES: Final[dict[Stage, str]] = {
 }
 """Where a question is lost, and what that means."""
 
+Source = Literal["model", "cache", "verified", ""]
+
 REFUSALS: Final = frozenset({"NL001", "NL003", "NL004"})
 """The SQLSTATEs by which the gateway abstains; see errors.py."""
 TRANSIENT: Final = frozenset({"model unavailable", "gateway unavailable"})
@@ -72,7 +74,7 @@ class Reply:
     model: str = ""
     attempts: int | None = None
     confidence: float | None = None
-    cached: bool = False
+    source: Source = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,8 @@ class Result:
     seconds: float
     attempts: int | None
     confidence: float | None
-    cached: bool
-    "From the gateway's cache: its seconds tell nothing of the model."
+    source: Source
+    "Who gave the SQL; '' where there is none."
     model: str
 
 
@@ -138,7 +140,7 @@ def score(question: Question, reply: Reply, golds: Sequence[Gold]) -> Result:
         seconds=round(reply.seconds, 3),
         attempts=reply.attempts,
         confidence=reply.confidence,
-        cached=reply.cached,
+        source=reply.source,
         model=reply.model,
     )
 
@@ -185,7 +187,7 @@ class Facts:
     model: str
     attempts: int | None
     confidence: float | None
-    cached: bool
+    source: Source
 
 
 def facts(message: str, detail: str) -> Facts:
@@ -200,5 +202,11 @@ def facts(message: str, detail: str) -> Facts:
         model[1].strip() if model else "",
         int(attempts[1]) if attempts else None,
         float(confidence[1]) if confidence else None,
-        "cached" in about.split("; "),
+        _source(about.split("; ")) if sql else "",
     )
+
+
+def _source(told: Sequence[str]) -> Source:
+    if any(fact.startswith("verified:") for fact in told):
+        return "verified"
+    return "cache" if any(fact.partition(":")[0] == "cached" for fact in told) else "model"

@@ -40,7 +40,9 @@ class Totals:
     "Seconds."
     p95: float | None
     cached: int
-    "Answers from the gateway's cache."
+    "Answers from the gateway's cache: their seconds tell nothing of the model."
+    verified: int
+    "Answers from verified questions."
     stages: dict[str, int]
 
 
@@ -69,7 +71,8 @@ def totals(results: Sequence[Result]) -> Totals:
         precision=share(sum(result.right for result in answered), len(answered)),
         p50=percentile(seconds, 50),
         p95=percentile(seconds, 95),
-        cached=sum(result.cached for result in scored),
+        cached=sum(result.source == "cache" for result in scored),
+        verified=sum(result.source == "verified" for result in scored),
         stages={stage: stages[stage] for stage in STAGES if stages[stage]},
     )
 

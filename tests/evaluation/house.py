@@ -1,24 +1,20 @@
-"""A gateway with a real PostgreSQL behind it, and a dict in the place of the model."""
+"""The real gateway with a real PostgreSQL behind it, and a dict in the place of the model."""
 
 from __future__ import annotations
 
-import asyncio
+import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from nlsql_gateway import log, serving
-from nlsql_gateway.ask import Asker
-from nlsql_gateway.ask.generator import Completion, Sampling
-from nlsql_gateway.audit import FileSink
-from nlsql_gateway.config import Ask, Audit, Auth, Cache, Listen, Settings, Upstream
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
-from nlsql_gateway.errors import GatewayError
 from nlsql_gateway.evaluation.asking import Asking, Login
-from nlsql_gateway.policy import load
-from nlsql_gateway.server.listener import Gateway
+from tests.e2e import harness
+from tests.e2e.harness import PASSWORDS, RunningGateway
 
 POLICY = """
 version: 1
@@ -33,73 +29,70 @@ roles:
 
 @dataclass
 class Answers:
-    """A Generator: the answer whose key stands in the prompt, an error when it is one."""
+    """A model server with OpenAI's interface: the answer is that of the key in the prompt; None: it is not ready."""
 
-    answers: Mapping[str, str | GatewayError]
-    model: str = "double"
-    asked: list[str] = field(default_factory=list)
+    answers: Mapping[str, str | None]
     pauses: Mapping[str, float] = field(default_factory=dict)
     "Seconds before the answer with that key."
+    asked: list[str] = field(default_factory=list)
 
-    async def generate(self, prompt: str, sampling: Sampling, *, timeout: float) -> Completion:
+    def answer(self, prompt: str) -> tuple[int, bytes]:
         self.asked.append(prompt)
-        key, answer = next((key, answer) for key, answer in self.answers.items() if key in prompt)
-        await asyncio.sleep(self.pauses.get(key, 0))
-        if isinstance(answer, GatewayError):
-            raise answer
-        return Completion(answer, self.model, "7")
+        key, text = next((key, text) for key, text in self.answers.items() if key in prompt)
+        time.sleep(self.pauses.get(key, 0))
+        body = {"choices": [{"text": text}], "model": "7"}
+        return (503 if text is None else 200), json.dumps(body).encode()
 
-    async def ready(self) -> None:
-        pass
+    @contextmanager
+    def served(self) -> Iterator[str]:
+        """Its URL."""
+        answer = self.answer
 
-    async def aclose(self) -> None:
-        pass
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status, body = answer(asked["prompt"])
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True  # one may be in a pause
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
 
 
 @contextmanager
-def asked(folder: Path, postgres: EmbeddedPostgres, model: Answers) -> Iterator[Asking]:
-    """A gateway on a thread of its own; everybody may read everything, golds run at PostgreSQL itself."""
-    secret = folder / "secret"
-    secret.write_text(postgres.password)
-    settings = Settings(
-        listen=Listen(port=0),
-        upstream=Upstream(host=postgres.host, port=postgres.port, user=postgres.superuser, password_file=secret),
-        auth=Auth(method="trust"),
-        ask=Ask(backend="none", cache=Cache(entries=0)),
-        policy=Path("unused"),
-        audit=Audit(path=folder / "audit.jsonl"),
-    )
-    policy = load(POLICY, "evaluation.yaml")
-    started = threading.Event()
-    box: list[tuple[int, Gateway, asyncio.AbstractEventLoop]] = []
+def running(folder: Path, postgres: EmbeddedPostgres, model: Answers, database: str) -> Iterator[RunningGateway]:
+    """A gateway; everybody may read everything."""
+    policy = folder / "policy.yaml"
+    policy.write_text(POLICY)
+    with (
+        model.served() as url,
+        harness.gateway(
+            folder,
+            postgres,
+            database=database,
+            policy=policy,
+            role=postgres.superuser,
+            password=postgres.password,
+            ask={"backend": "openai", "url": url, "model": "double", "prompt": "chatml", "repairs": 1},
+        ) as gateway,
+    ):
+        yield gateway
 
-    async def main() -> None:
-        sink = FileSink(settings.audit.path, durability="written")
-        try:
-            async with serving.admission(settings, lambda: policy, sink) as gate:
-                gate.asking.asker = Asker(model, prompt="chatml", repairs=1, max_tokens=100, max_prompt_tokens=2000)
-                gateway = Gateway(settings, gate, lambda: policy, log.logger("test"))
 
-                def ready(_: str, port: int) -> None:
-                    box.append((port, gateway, asyncio.get_running_loop()))
-                    started.set()
-
-                await gateway.serve(ready=ready)
-        finally:
-            sink.close()
-
-    thread = threading.Thread(target=asyncio.run, args=(main(),))
-    thread.start()
-    try:
-        assert started.wait(20)
-        port, gateway, loop = box[0]
-        yield Asking(
-            Login("127.0.0.1", port, "ada", None),
-            Login(postgres.host, postgres.port, postgres.superuser, postgres.password),
-            timeout=20,
-        )
-    finally:
-        if box:
-            loop.call_soon_threadsafe(gateway.stop)
-        thread.join(20)
-    assert not thread.is_alive()
+def asking(gateway: RunningGateway, postgres: EmbeddedPostgres) -> Asking:
+    """As ada; golds run at PostgreSQL itself."""
+    golds = Login(postgres.host, postgres.port, postgres.superuser, postgres.password)
+    return Asking(Login("127.0.0.1", gateway.port, "ada", PASSWORDS["ada"]), golds, timeout=20)

@@ -10,13 +10,14 @@ import pytest
 import yaml
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
-from nlsql_gateway.errors import ModelUnavailable, UpstreamError
+from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.evaluation.asking import Asking
 from nlsql_gateway.evaluation.questions import Question
 from nlsql_gateway.evaluation.runner import run
 from nlsql_gateway.evaluation.score import Result
 from nlsql_gateway.evaluation.totals import totals
-from tests.evaluation.house import Answers, asked
+from tests.evaluation import house
+from tests.evaluation.house import Answers
 
 SHOPS = """
 CREATE TABLE shops (id int PRIMARY KEY, name text, town text, revenue numeric, opened date);
@@ -40,13 +41,13 @@ def shops(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
 
 @pytest.fixture(scope="module")
 def model() -> Answers:
-    return Answers({case["question"]: case["model"] or ModelUnavailable("no model") for case in CASES})
+    return Answers({case["question"]: case["model"] for case in CASES})
 
 
 @pytest.fixture(scope="module")
 def asking(shops: EmbeddedPostgres, model: Answers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
-    with asked(tmp_path_factory.mktemp("house"), shops, model) as house:
-        yield house
+    with house.running(tmp_path_factory.mktemp("house"), shops, model, "shops") as gateway:
+        yield house.asking(gateway, shops)
 
 
 def results(asking: Asking, *questions: Question, concurrency: int = 1) -> dict[str, Result]:
@@ -79,7 +80,7 @@ def test_what_a_result_tells(asking: Asking) -> None:
     assert invalid.message.startswith("no valid SQL")
     assert found["Divide?"].sqlstate == "22012"
     again = results(asking, question(SHOPS_THERE, "SELECT 4"), question(f"{SHOPS_THERE} Say it now.", "SELECT 5"))
-    assert [(one.cached, one.attempts) for one in again.values()] == [(True, None), (False, 1)]
+    assert [(one.source, one.attempts) for one in again.values()] == [("cache", None), ("model", 1)]
 
 
 def test_words_cannot_leave_the_comment(asking: Asking, model: Answers) -> None:
