@@ -22,6 +22,9 @@ class Fuzzer:
     house: House
     user: str = "eva"
     counts: Counter[str] = field(default_factory=Counter)
+    closed: list[str] = field(default_factory=list)
+    "Of each connection that was closed: what it sent, and what came last."
+    _sent: list[str] = field(default_factory=list)
     _wire: Wire | None = None
 
     def batch(self, seed: int) -> None:
@@ -40,6 +43,7 @@ class Fuzzer:
         data = bytes_of(at, text)
         way = at.randrange(4)
         wire = self._open()
+        self._sent.append(f"{way} {text!r}")
         try:
             if at.random() < 0.2:
                 wire.raw(message(b"Q", b"ROLLBACK\0"))
@@ -55,9 +59,10 @@ class Fuzzer:
                     execute("", at.choice([0, 1])),
                     SYNC,
                 )
-        except ConnectionError:
-            self.close()
+        except (ConnectionError, TimeoutError) as error:
             self.counts["closed"] += 1
+            self.closed.append(f"seed {seed}, {error!r}, {bytes(wire.seen)!r} after\n" + "\n".join(self._sent))
+            self.close()
             return
         self._count(answer)
         found = traces(answer.raw, text)
@@ -79,6 +84,7 @@ class Fuzzer:
         if self._wire is not None:
             self._wire.socket.close()
             self._wire = None
+            self._sent.clear()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
-from tests.proof.comparing import Ground, Report, differ
+from tests.proof.comparing import SAME, Ground, Report, differ
 
 
 def main() -> int:
@@ -20,24 +20,26 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    report, began = Report(), time.monotonic()
+    reports, began = {kind: Report() for kind in ("texts", "trees")}, time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="nlsql-proof-") as folder,
         EmbeddedPostgres(Path(folder), durable=False, settings={"autovacuum": "off"}) as postgres,
     ):
         ground = Ground(postgres)
-        world = options.seed
-        while report.queries < options.queries:
-            seen = len(report.faults)
-            differ(ground, world, min(options.each, options.queries - report.queries), report)
+        world, done = options.seed, 0
+        while done < options.queries:
+            kind = ("texts", "trees")[world % 2]
+            report = reports[kind]
+            seen, count = len(report.faults), min(options.each, options.queries - done)
+            differ(ground, world, count, report, trees=kind == "trees")
             for fault in report.faults[seen : seen + 3]:
                 print(fault, flush=True)
-            print(
-                f"{time.monotonic() - began:.0f} s, {report.queries} queries, {len(report.faults)} faults", flush=True
-            )
-            world += 1
-    print(report.lines())
-    return bool(report.faults) or report.overblocked
+            done, world = done + count, world + 1
+            print(f"{time.monotonic() - began:.0f} s, {done} queries, {len(report.faults)} faults", flush=True)
+    for kind, report in reports.items():
+        print(f"{kind}: {report.lines()}")
+    bad = any(report.faults or report.overblocked for report in reports.values())
+    return bad or reports["trees"].same < SAME
 
 
 if __name__ == "__main__":

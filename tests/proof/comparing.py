@@ -18,6 +18,7 @@ from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.e2e import harness
 from tests.proof import native, world
 from tests.proof.queries import Query, Writer
+from tests.proof.trees.queries import TreeWriter
 from tests.proof.world import World
 
 SERVICE: Final = "proof_gateway"
@@ -27,6 +28,8 @@ REFUSALS: Final = ("42", "0A", "25", "54")
 
 BLOCKED: Final = 0.05
 """The largest share of queries that the gateway may refuse though PostgreSQL, by the same policy, does not."""
+SAME: Final = 0.85
+"""The smallest share of queries of trees that run and are the same three ways."""
 
 
 class Answer(NamedTuple):
@@ -53,10 +56,17 @@ class Report:
     blocked: Counter[str] = field(default_factory=Counter)
     "What the gateway alone refuses, by its words."
     faults: list[str] = field(default_factory=list)
+    ran: int = 0
+    "On the server, without the gateway."
 
     @property
     def queries(self) -> int:
         return self.verdicts.total()
+
+    @property
+    def same(self) -> float:
+        """The share that ran and gave the same three ways."""
+        return (self.verdicts["same"] + self.verdicts["same, no rows"]) / max(self.queries, 1)
 
     @property
     def overblocked(self) -> bool:
@@ -67,6 +77,8 @@ class Report:
             f"{name} {count} ({count / self.queries:.1%})" for name, count in self.verdicts.most_common()
         )
         constructs = ", ".join(f"{name} {count}" for name, count in self.constructs.most_common())
+        alone = self.blocked.total() / self.queries
+        shares += f"\n{self.ran / self.queries:.1%} ran on the server, {alone:.1%} refused by the gateway alone"
         return f"{self.queries} queries: {shares}\nran the same: {constructs}\nblocked: {self.blocked.most_common(8)}"
 
 
@@ -151,16 +163,21 @@ def verdict(answers: tuple[Answer, Answer, Answer], query: Query) -> str:
     return "both fail"
 
 
-def query_for(of: World, person: str, number: int, chance: random.Random | None = None) -> Query:
-    """The query of this number. A few name what the person may not see."""
+def query_for(
+    of: World, person: str, number: int, chance: random.Random | None = None, *, trees: bool = False
+) -> Query:
+    """The query of this number. A few name what the person may not see. ``trees``: as SQLsmith writes them."""
     chance = chance or random.Random(f"{of.seed}/{person}/{number}")
     visible = []
     for relation in of.relations.values():
         if rules := of.rules(person, relation.name):
             names = native.shown(relation, rules)
             visible.append((relation.name, tuple(pair for pair in relation.columns if pair[0] in names)))
-    if not visible or chance.random() < 0.06:
+    complete = frozenset(name for name, columns in visible if columns == of.relations[name].columns)
+    if not visible or chance.random() < (0.03 if trees else 0.06):
         visible = [(relation.name, relation.columns) for relation in of.relations.values()]
+    if trees:
+        return TreeWriter(chance, visible, complete).query()
     return Writer(chance, visible, unsafe=chance.random() < 0.1).query()
 
 
@@ -168,6 +185,7 @@ def compare(arena: Arena, query: Query, report: Report) -> str:
     answers = arena.ask(query)
     found = verdict(answers, query)
     report.verdicts[found] += 1
+    report.ran += answers[1].ran
     if found in ("same", "same, no rows", "narrowed"):
         report.constructs.update(query.constructs)
     elif found.startswith("blocked"):
@@ -243,7 +261,7 @@ class Ground:
             self.postgres.execute(f"DROP DATABASE {database} WITH (FORCE)")
 
 
-def differ(ground: Ground, seed: int, count: int, report: Report, policy: str = "") -> None:
+def differ(ground: Ground, seed: int, count: int, report: Report, policy: str = "", *, trees: bool = False) -> None:
     """``count`` queries on the world ``seed``; ``policy``: what the gateway has in the place of the world's."""
     of = world.build(seed)
     with ground.gateway(of, policy=policy) as running, contextlib.ExitStack() as stack:
@@ -253,4 +271,4 @@ def differ(ground: Ground, seed: int, count: int, report: Report, policy: str = 
             stack.callback(arenas[-1].close)
         for number in range(count):
             arena = arenas[number % len(arenas)]
-            compare(arena, query_for(of, arena.person, number), report)
+            compare(arena, query_for(of, arena.person, number, trees=trees), report)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.proof import world
-from tests.proof.comparing import Arena, Ground, Report, compare, differ, query_for
+from tests.proof.comparing import SAME, Arena, Ground, Report, compare, differ, query_for
 from tests.proof.interference import interfere
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -36,6 +36,18 @@ def test_the_gateway_answers_as_row_security_and_as_filtered_copies(ground: Grou
     assert report.verdicts["same"] > report.queries * 0.4, report.lines()
     assert not report.overblocked, report.lines()
     assert len(report.constructs) > 25, report.lines()
+
+
+def test_queries_as_sqlsmith_writes_them(ground: Ground) -> None:
+    report = Report()
+    for seed in (6, 7, 16):
+        differ(ground, seed, 60, report, trees=True)
+    print(report.lines())
+    assert not report.faults, report.faults[0]
+    assert report.same > SAME, report.lines()
+    assert report.ran > report.queries * 0.9, report.lines()
+    assert not report.overblocked, report.lines()
+    assert len(report.constructs) > 40, report.lines()
 
 
 @pytest.mark.parametrize("key", ["rows", "masks"])
