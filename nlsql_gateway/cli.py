@@ -281,7 +281,7 @@ def audit_tail(path: Path, last: int, *, follow: bool) -> None:
 
 
 @main.command("eval")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--config",
     "-c",
@@ -295,6 +295,7 @@ def audit_tail(path: Path, last: int, *, follow: bool) -> None:
     metavar="FOLDER",
     help="Start PostgreSQL with FOLDER/NAME.sql, Triton and a gateway; --config may give its ask and policy sections.",
 )
+@click.option("--skip-missing", is_flag=True, help="With --start: leave out questions on databases without a file.")
 @click.option("--set", "sets", multiple=True, metavar="SET", help="Only the questions of this set.")
 @click.option("--db", "databases", multiple=True, metavar="DB", help="Only the questions about this database.")
 @click.option("--limit", type=click.IntRange(0), default=0, metavar="N", help="Only the first N of them.")
@@ -312,7 +313,7 @@ def audit_tail(path: Path, last: int, *, follow: bool) -> None:
 def evaluate(
     file: Path, config: Path | None, user: str | None, start: Path | None, out: Path | None, **rest: Any
 ) -> None:
-    """Ask the questions of FILE through the gateway's port, and score the answers strictly.
+    """Ask the questions of FILE, or of all in a folder, through the gateway's port, and score the answers strictly.
 
     Exit codes: 0 all were asked; 1 stopped before the end, run it again to go on; 2 a file is wrong.
     """

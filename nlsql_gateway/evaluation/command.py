@@ -19,6 +19,7 @@ from nlsql_gateway.evaluation import questions as asked
 from nlsql_gateway.evaluation import runner, written
 from nlsql_gateway.evaluation.asking import Asking, Login
 from nlsql_gateway.evaluation.kept import Kept
+from nlsql_gateway.evaluation.questions import Question
 from nlsql_gateway.evaluation.score import Result
 from nlsql_gateway.evaluation.totals import Totals, totals
 
@@ -51,6 +52,8 @@ class Options:
     compare: Path | None = None
     "An old results.json."
     fresh: bool = False
+    skip_missing: bool = False
+    "With ``start``: leave out questions on databases that there is no file for."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ def evaluate(options: Options, bar: Bar, say: Callable[[str], None]) -> Outcome:
     """
     questions = asked.read(options.file, sets=options.sets, databases=options.databases, limit=options.limit)
     old = None if options.compare is None else written.read(options.compare)
+    if options.start is not None and options.skip_missing:
+        questions = _with_files(questions, options.start, say)
     _renderer()  # told before anything is asked
     options.out.mkdir(parents=True, exist_ok=True)
     with _reached(options, {question.db for question in questions}, say) as (settings, asking):
@@ -109,6 +114,17 @@ def evaluate(options: Options, bar: Bar, say: Callable[[str], None]) -> Outcome:
         run = written.Run(_about(options, settings, asking, results), tuple(results))
         files = _write(options.out, run, old)
     return Outcome(totals(results), len(questions) - len(results), files)
+
+
+def _with_files(questions: list[Question], folder: Path, say: Callable[[str], None]) -> list[Question]:
+    """Those whose database can be loaded; the others are told of."""
+    missing = {question.db for question in questions if not (folder / f"{question.db}.sql").is_file()}
+    kept = [question for question in questions if question.db not in missing]
+    if missing:
+        say(f"left out: {len(questions) - len(kept)} questions on {', '.join(sorted(missing))}: no file")
+    if not kept:
+        raise ConfigError(f"{folder}: no file for any of the databases asked about")
+    return kept
 
 
 def _write(out: Path, run: written.Run, old: written.Run | None) -> tuple[Path, ...]:

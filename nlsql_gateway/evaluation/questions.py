@@ -49,31 +49,37 @@ class Question:
 
 
 def read(path: Path, *, sets: Collection[str] = (), databases: Collection[str] = (), limit: int = 0) -> list[Question]:
-    """The questions of ``path`` (``.gz`` or plain), of ``sets`` and ``databases`` where given, the first ``limit``.
+    """The questions of ``path``, of ``sets`` and ``databases`` where given, the first ``limit``.
 
-    Raises ConfigError that names the file and the line.
+    ``path`` is a file, ``.gz`` or plain, or a folder of them. Raises ConfigError that names the file and the line.
     """
-    questions = []
-    seen: set[str] = set()
-    for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
-        try:
-            question = _question(json.loads(line), path)
-            if question.answerable:
-                expand(question.gold)
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"{path}: line {number}: {error}") from error
-        except ConfigError as error:
-            raise ConfigError(f"{path}: line {number}: {error.message}", hint=error.hint) from error
-        if question.id in seen:
-            raise ConfigError(f"{path}: line {number}: the id {question.id} was there before")
-        seen.add(question.id)
-        if (not sets or question.set in sets) and (not databases or question.db in databases):
-            questions.append(question)
-    if not questions:
+    questions: dict[str, Question] = {}
+    for file in _files(path):
+        for number, line in enumerate(_lines(file), 1):
+            if line.strip():
+                try:
+                    question = _question(json.loads(line), file)
+                    if question.id in questions:
+                        raise ConfigError(f"the id {question.id} was there before")
+                except ValueError as error:
+                    raise ConfigError(f"{file}: line {number}: {error}") from error
+                except ConfigError as error:
+                    raise ConfigError(f"{file}: line {number}: {error.message}", hint=error.hint) from error
+                questions[question.id] = question
+    found = [
+        question
+        for question in questions.values()
+        if (not sets or question.set in sets) and (not databases or question.db in databases)
+    ]
+    if not found:
         raise ConfigError(f"{path}: no question to ask", hint="is the name behind --set or --db right?")
-    return questions[:limit] if limit else questions
+    return found[:limit] if limit else found
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.iterdir() if file.name.endswith((".jsonl", ".jsonl.gz")))
 
 
 def _lines(path: Path) -> list[str]:
@@ -90,7 +96,9 @@ def _question(data: Any, path: Path) -> Question:
     if not isinstance(data, Mapping):
         raise ConfigError('expected an object such as {"id": …, "db": …, "question": …, "gold": …}')
     pair = "db_id" in data
-    gold = _text(data, "sql" if pair else "gold", "")
+    gold = _text(data, "sql" if pair else "gold", "").strip()
+    if gold:
+        expand(gold)
     name = path.name.partition(".")[0]
     return Question(
         id=_text(data, "id"),
@@ -99,7 +107,7 @@ def _question(data: Any, path: Path) -> Question:
         category=_text(data, "category", ""),
         words=_text(data, "question"),
         instructions=_text(data, "evidence" if pair else "instructions", ""),
-        gold=gold.strip(),
+        gold=gold,
     )
 
 

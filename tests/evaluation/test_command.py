@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 import yaml
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
+from nlsql_gateway.errors import ConfigError
+from nlsql_gateway.evaluation.command import Options, evaluate
 from tests.e2e.harness import PASSWORDS
 from tests.evaluation.house import Answers, running
 
@@ -119,24 +122,37 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(config: Path, model: Answers
     assert [prompt for prompt in model.asked[before:] if "One?" in prompt or "Two?" in prompt] == []
 
 
-def test_clear_errors(config: Path, tmp_path: Path) -> None:
+def test_another_setup_needs_fresh(config: Path, tmp_path: Path) -> None:
     file = questions(tmp_path, "How many?")
-    for more, status, message in (
-        (["--compare", str(tmp_path / "none.json")], 2, "none.json: No such file"),
-        (["--compare", str(config)], 2, "not the results.json of an evaluation"),
-        (["--set", "nothing"], 2, "no question to ask"),
-    ):
-        done = run(file, config, *more)
-        assert (done.returncode, message in done.stderr) == (status, True), done.stderr
-    done = subprocess.run([COMMAND, "eval", file], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "--start" in done.stderr
     assert run(file, config).returncode == 0
     config.write_text(config.read_text().replace("repairs: 1", "repairs: 0"))
     done = run(file, config)
     assert done.returncode == 2
     assert "another setup (ask)" in done.stderr
     assert "--fresh" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"compare": Path("none.json")}, r"none\.json: No such file"),
+        ({"compare": Path(__file__)}, "not the results.json of an evaluation"),
+        ({"sets": ("nothing",)}, "no question to ask"),
+        ({"config": None}, "no gateway is named"),
+        ({"start": Path("none"), "skip_missing": True}, "no file for any of the databases"),
+        ({"start": Path("none")}, r"no file for numbers\.sql"),
+    ],
+)
+def test_faults_that_are_told_before_anything_is_asked(tmp_path: Path, more: dict[str, Any], message: str) -> None:
+    options = Options(questions(tmp_path, "How many?"), tmp_path / "out", None)
+    with pytest.raises(ConfigError, match=message):
+        evaluate(replace(options, **more), lambda _: pytest.fail("asked"), lambda _: None)
+
+
+def test_neither_a_gateway_nor_start() -> None:
+    done = subprocess.run([COMMAND, "eval", __file__], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--start" in done.stderr
 
 
 def test_a_gateway_that_is_not_there(tmp_path: Path, config: Path) -> None:

@@ -54,6 +54,13 @@ def test_compressed_and_parts(tmp_path: Path) -> None:
     assert [one.id for one in read(path, databases=["d1"], limit=3)] == ["1", "3", "5"]
 
 
+def test_a_folder(tmp_path: Path) -> None:
+    written(tmp_path, {**FULL, "id": "b"}, name="second.jsonl")
+    written(tmp_path, {"id": "a", "db": "shops", "question": "Why?"}, name="first.jsonl")
+    (tmp_path / "shops.sql").write_text("SELECT 1")
+    assert [(one.id, one.set) for one in read(tmp_path)] == [("a", "first"), ("b", "own")]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
