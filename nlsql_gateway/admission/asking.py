@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from nlsql_gateway.admission.values import Client
@@ -17,14 +17,44 @@ from nlsql_gateway.ask import (
     Key,
     Meanings,
     Semantics,
+    Topic,
+    followups,
     normal,
     relevant,
     verified,
     with_joins,
 )
-from nlsql_gateway.errors import AskTimeout, ModelUnavailable
+from nlsql_gateway.errors import AskTimeout, ModelUnavailable, Unanswerable
 from nlsql_gateway.policy import Policy, rights, visible
 from nlsql_gateway.sql import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question, and what its answer depends on."""
+
+    words: str
+    client: Client
+    policy: Policy
+    catalog: Catalog
+    today: date
+    more: bool = False
+    "The person says that it goes on from the last question."
+    topic: Topic | None = None
+    "Of the session's last question."
+
+    @property
+    def under(self) -> tuple[str, str]:
+        return (self.policy.version, rights(self.client.principal, self.policy))
+
+    @property
+    def known_topic(self) -> Topic | None:
+        """What may be gone on from: under another policy, or with other rights, nothing that was said before."""
+        topic = self.topic
+        return topic if topic is not None and topic.question and topic.under == self.under else None
+
+    def topic_of(self, answer: Answer) -> Topic:
+        return followups.topic(self.words, answer.sql, self.known_topic if answer.goes_on else None, self.under)
 
 
 @dataclass(slots=True)
@@ -40,64 +70,68 @@ class Asking:
     semantics: Callable[[], Semantics] = Semantics
     "What words mean, as the operator says."
 
-    async def answer(
-        self, words: str, client: Client, policy: Policy, catalog: Catalog, check: Check, today: date
-    ) -> Answer:
-        """SQL for the question ``words`` that passed ``check``; it is untrusted text all the same.
+    async def answer(self, asked: Asked, check: Check) -> Answer:
+        """SQL for a question that passed ``check``; it is untrusted text all the same.
 
         Raises AskError, and what ``check`` raises. Cancelling the task cancels the model's request.
         """
         try:
             async with asyncio.timeout(self.deadline):
-                return await self._answer(words, client, policy, catalog, check, today)
+                return await self._answer(asked, check)
         except TimeoutError as error:
             raise AskTimeout(
                 f"the question was not answered within {self.deadline:g} s",
                 hint="ask something simpler, or raise ask.deadline",
             ) from error
 
-    async def _answer(
-        self, words: str, client: Client, policy: Policy, catalog: Catalog, check: Check, today: date
-    ) -> Answer:
+    async def _answer(self, asked: Asked, check: Check) -> Answer:
         semantics = self.semantics()
-        meanings = semantics.of(client.database)
+        meanings = semantics.of(asked.client.database)
 
         def schema() -> Catalog:
-            return with_joins(visible(catalog, client.principal, policy), meanings)
+            return with_joins(visible(asked.catalog, asked.client.principal, asked.policy), meanings)
 
-        answer = await _verified(words, meanings, schema, check, today)
-        if answer is not None:
-            return answer
+        before = asked.known_topic
+        if asked.more:
+            if before is None:
+                raise Unanswerable("there is no question before this one", hint="ask it whole")
+        else:
+            answer = await _verified(asked, meanings, schema, check)
+            if answer is not None:
+                return answer
+            if before is not None and not followups.goes_on(asked.words, lambda: followups.nouns(schema())):
+                before = None
         if self.asker is None:
             raise ModelUnavailable(
                 "questions are not answered here", hint="set ask.backend in gateway.yaml, or write SQL"
             )
         key = Key(
-            normal(words),
-            client.database,
-            rights(client.principal, policy),
-            policy.version,
-            catalog.version,
+            normal(asked.words),
+            asked.client.database,
+            rights(asked.client.principal, asked.policy),
+            asked.policy.version,
+            asked.catalog.version,
             semantics.version,
             self.asker.model,
-            today,
+            asked.today,
+            (before.question, before.sql) if before is not None else ("", ""),
         )
         answer = self.answers.get(key)
         if answer is None:
             seen = schema()
-            hints = relevant(meanings, words, seen)
-            answer = await self.asker.answer(words, seen, check, today=today, timeout=self.deadline, hints=hints)
+            hints = relevant(meanings, f"{before.question} {asked.words}" if before is not None else asked.words, seen)
+            answer = await self.asker.answer(
+                asked.words, seen, check, today=asked.today, timeout=self.deadline, hints=hints, before=before
+            )
             self.answers.put(key, answer)
-        return answer
+        return replace(answer, goes_on=before is not None)
 
 
-async def _verified(
-    words: str, meanings: Meanings, schema: Callable[[], Catalog], check: Check, today: date
-) -> Answer | None:
+async def _verified(asked: Asked, meanings: Meanings, schema: Callable[[], Catalog], check: Check) -> Answer | None:
     """What somebody has verified. Who may not run it, and who asks when the tables have changed, asks the model: that
     there is such a question is not told to whoever may not have its answer.
     """
-    found = verified.match(words, meanings, schema, today)
+    found = verified.match(asked.words, meanings, schema, asked.today)
     if found is None or await check(found.sql) is not None:
         return None
     by = f"by {found.verified.by} on {found.verified.on.isoformat()}"

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
-from nlsql_gateway.admission.asking import Asking
+from nlsql_gateway.admission.asking import Asked, Asking
 from nlsql_gateway.admission.cost import within
 from nlsql_gateway.admission.elsewhere import LARGE, Answer, Elsewhere
 from nlsql_gateway.admission.reading import failed, judge_batch, judged, versions_of
 from nlsql_gateway.admission.remembered import Context, Remembered
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
-from nlsql_gateway.admission.wording import explanation, notice
-from nlsql_gateway.ask import Problem
+from nlsql_gateway.admission.wording import explanation, forgotten, notice
+from nlsql_gateway.ask import Problem, Topic
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, Origin, OutcomeRecord, Sink
 from nlsql_gateway.errors import AskTimeout, GatewayError, LimitError, UpstreamError
 from nlsql_gateway.policy import Policy, Reason
@@ -64,11 +64,14 @@ class Admission:
         judgement = self._judge_now(text, client)
         return None if judgement is None else self._record(text, client, judgement, judgement.sql)
 
-    async def admit(self, text: str, client: Client) -> Admitted | Refused:
-        """Admit ``text``. Cancel the task to cancel a question; the cancelled question is recorded too."""
+    async def admit(self, text: str, client: Client, topic: Topic | None = None) -> Admitted | Refused:
+        """Admit ``text``. Cancel the task to cancel a question; the cancelled question is recorded too.
+
+        ``topic`` is that of the session's last admitted question.
+        """
         client = self._present(client)
         try:
-            judgement = await self._judge(text, client)
+            judgement = await self._judge(text, client, topic)
         except asyncio.CancelledError:
             words = _words(text)
             cancelled = Judgement("error", sqlstate=AskTimeout.default_sqlstate, reason="cancelled", question=words)
@@ -131,20 +134,20 @@ class Admission:
         """The judgement on ``text``, questions answered and the catalog read where needed; records nothing."""
         return await self._judge(text, self._present(client))
 
-    async def _judge(self, text: str, client: Client) -> Judgement:
+    async def _judge(self, text: str, client: Client, topic: Topic | None = None) -> Judgement:
         """``judge``; ``client`` as ``_present`` has it, here and below."""
         context = self._context(client)
         known = self._remembered.get(context, text) if context is not None else None
         if known is not None:
             return known[0] if known[0].sql == known[1] else replace(known[0], sql=known[1])
-        judgement = await self._judge_new(text, client)
+        judgement = await self._judge_new(text, client, topic)
         if judgement.verdict == "allow" and judgement.limits.cost is not None:
             judgement = await within(judgement, self.database(client.database))
             if judgement.verdict == "allow" and judgement.question is None:
                 self._remembered.put_exact((*judgement.versions, client.principal.known_as), text, judgement)
         return judgement
 
-    async def _judge_new(self, text: str, client: Client) -> Judgement:
+    async def _judge_new(self, text: str, client: Client, topic: Topic | None) -> Judgement:
         """``judge`` for what is not remembered; but for its cost."""
         database = self.database(client.database)
         final = not self._may_refresh(client.database)
@@ -158,7 +161,8 @@ class Admission:
         try:
             question = classify(text)
             if isinstance(question, Question):
-                return await self._answer(question, client, policy, database.catalog() or await database.refresh())
+                catalog = database.catalog() or await database.refresh()
+                return await self._answer(question, client, policy, catalog, topic)
             self._refreshed[client.database] = self.monotonic()
             catalog = await database.refresh()
             if self.elsewhere is not None and len(text) > LARGE:
@@ -222,8 +226,12 @@ class Admission:
             versions = versions_of(policy, catalog)
             return Answer(failed(error, verdict="deny", reason=Reason.LIMIT.value, versions=versions), None)
 
-    async def _answer(self, question: Question, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
+    async def _answer(
+        self, question: Question, client: Client, policy: Policy, catalog: Catalog, topic: Topic | None
+    ) -> Judgement:
         """A question becomes SQL, which is decided on like any other text. Raises AskError, UpstreamError."""
+        if question.reset:
+            return forgotten(versions_of(policy, catalog))
         database = self.database(client.database)
 
         async def check(sql: str) -> Problem | None:
@@ -238,12 +246,14 @@ class Admission:
                 return Problem(error.message, None)
             return None
 
-        answer = await self.asking.answer(question.words, client, policy, catalog, check, self._today())
+        asked = Asked(question.words, client, policy, catalog, self._today(), question.more, topic)
+        answer = await self.asking.answer(asked, check)
         judgement = replace(
             self._judge_answer(answer.sql, client, policy, catalog), question=question.words, answer=answer
         )
         if judgement.verdict != "allow":
             return judgement
+        judgement = replace(judgement, topic=asked.topic_of(answer))
         if question.explain:
             shown = explanation(judgement)
             return replace(judgement, sql=shown, source=shown, statements=())
@@ -315,6 +325,7 @@ class Admission:
                 (*judgement.versions, client.principal.known_as),
                 sql != text,
                 judgement.limits,
+                judgement.topic,
             )
         return Refused(
             record_id, judgement.sqlstate, judgement.message, judgement.detail, judgement.hint, judgement.position

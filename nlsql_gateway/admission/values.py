@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Literal, NamedTuple, Protocol
 
-from nlsql_gateway.ask import Answer
+from nlsql_gateway.ask import Answer, Topic
 from nlsql_gateway.audit import Origin, Ruling
 from nlsql_gateway.policy import Applied, Principal
 from nlsql_gateway.policy.limits import NONE, Limits
@@ -92,6 +92,8 @@ class Judgement:
     source: str = ""
     "As in ``Admitted``; empty for the client's text."
     notices: tuple[Notice, ...] = ()
+    topic: Topic | None = None
+    "As in ``Admitted``."
     versions: tuple[str, str] = ("", "")
     "(policy, catalog) that decided."
     limits: Limits = NONE
@@ -142,6 +144,8 @@ class Admitted(NamedTuple):
     "The text sent is not the client's own: positions in upstream errors mean nothing to the client."
     limits: Limits = NONE
     "What its run may return."
+    topic: Topic | None = None
+    "What the session's next question may go on from; FORGET: nothing; None: what it was before."
 
 
 class Refused(NamedTuple):

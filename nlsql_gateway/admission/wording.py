@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nlsql_gateway.admission.values import Judgement, Notice, rule
-from nlsql_gateway.ask import VERIFIED, Answer
+from nlsql_gateway.ask import FORGET, VERIFIED, Answer
 
 
 def notice(judgement: Judgement, answer: Answer) -> Notice:
@@ -19,8 +19,9 @@ def _origin(answer: Answer) -> list[tuple[str, str]]:
     """Who says so."""
     if answer.model == VERIFIED:
         return [("verified", answer.version), ("answers", answer.wording)]
-    model = ("model", f"{answer.model} {answer.version}".rstrip())
-    return [model, ("cached", "yes") if answer.cached else ("attempts", str(answer.attempts))]
+    facts = [("model", f"{answer.model} {answer.version}".rstrip())]
+    facts.append(("cached", "yes") if answer.cached else ("attempts", str(answer.attempts)))
+    return [*facts, ("goes on from", "the last question")] if answer.goes_on else facts
 
 
 def explanation(judgement: Judgement) -> str:
@@ -37,6 +38,12 @@ def explanation(judgement: Judgement) -> str:
     ]
     values = ", ".join(f"({_literal(item)}, {_literal(value)})" for item, value in rows)
     return f"SELECT * FROM (VALUES {values}) AS explanation(item, value)"
+
+
+def forgotten(versions: tuple[str, str]) -> Judgement:
+    """Of ASK RESET: a row that says so, which upstream gives, as every client expects of a statement."""
+    shown = "SELECT 'the last question is forgotten' AS ask"
+    return Judgement("allow", sql=shown, source=shown, question="reset", topic=FORGET, versions=versions)
 
 
 def _literal(text: str) -> str:

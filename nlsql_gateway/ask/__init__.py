@@ -9,12 +9,14 @@ mend        put names right by code, before the model is asked again
 repair      another turn of the model, with the error
 cache       answers given before, by all that they depend on
 semantics   what the operator says that words mean; ``hints`` are what of it concerns a question
+topic       what a session's next question may go on from
 verified    questions whose SQL a person has looked at; they are answered from it
 schema      a Catalog that holds only what this person may see
 """
 
 from nlsql_gateway.ask.asker import Asker
 from nlsql_gateway.ask.cache import AnswerCache, Key, normal
+from nlsql_gateway.ask.followups import FORGET, Topic
 from nlsql_gateway.ask.generator import Completion, Generator, Sampling
 from nlsql_gateway.ask.semantics import Meanings, Semantics
 from nlsql_gateway.ask.semantics_hints import relevant, with_joins
@@ -22,6 +24,7 @@ from nlsql_gateway.ask.semantics_loading import load as load_semantics
 from nlsql_gateway.ask.values import VERIFIED, Answer, Check, Problem
 
 __all__ = [
+    "FORGET",
     "VERIFIED",
     "Answer",
     "AnswerCache",
@@ -34,6 +37,7 @@ __all__ = [
     "Problem",
     "Sampling",
     "Semantics",
+    "Topic",
     "load_semantics",
     "normal",
     "relevant",

@@ -14,6 +14,7 @@ from typing import Literal
 
 from nlsql_gateway.ask.choose import Candidate, Chosen, choose
 from nlsql_gateway.ask.extract import extract
+from nlsql_gateway.ask.followups import Topic
 from nlsql_gateway.ask.generator import Completion, Generator, Sampling
 from nlsql_gateway.ask.linking import link
 from nlsql_gateway.ask.prompt import Attempt, cost, describe, family, write
@@ -63,12 +64,13 @@ class Asker:
         today: date,
         timeout: float,
         hints: Hints = NO_HINTS,
+        before: Topic | None = None,
     ) -> Answer:
         """SQL for ``question`` that passed ``check``.
 
         ``schema`` holds only what the person may see: no other name gets into the prompt, a repair or an error.
         ``today`` is the person's date; ``timeout`` is in seconds; ``hints`` are what the operator says of the
-        question's words. Cancelling the task cancels the model's request.
+        question's words; ``before`` is what it goes on from. Cancelling the task cancels the model's request.
         Raises the AskError family, and what ``check`` raises.
         """
         question = " ".join(question.split())
@@ -80,7 +82,7 @@ class Asker:
             raise Unanswerable("there is no table here that you may read", hint="ask for access, or another database")
         try:
             async with asyncio.timeout(timeout):
-                return await self._answer(question, schema, check, today, monotonic() + timeout, hints)
+                return await self._answer(question, schema, check, today, monotonic() + timeout, hints, before)
         except TimeoutError as error:
             raise AskTimeout(
                 f"the question was not answered within {timeout:g} s",
@@ -88,17 +90,23 @@ class Asker:
             ) from error
 
     async def _answer(
-        self, question: str, schema: Catalog, check: Check, today: date, end: float, hints: Hints
+        self, question: str, schema: Catalog, check: Check, today: date, end: float, hints: Hints, before: Topic | None
     ) -> Answer:
         budget = self._max_prompt_tokens - cost(question) - sum(map(cost, hints.lines))
+        looked_for = hints.spelt_out(question)
+        if before is not None:
+            budget -= cost(before.question) + cost(before.sql)
+            looked_for = f"{before.question} {before.sql} {looked_for}"
         # In a thread: with thousands of tables this takes long enough to be felt by the other connections.
         relations = await asyncio.to_thread(
-            link, hints.spelt_out(question), schema, budget, lambda relation: cost(describe(relation, schema))
+            link, looked_for, schema, budget, lambda relation: cost(describe(relation, schema))
         )
         failed: Attempt | None = None
         problem = Problem("the model gave no SQL")
         for attempt in range(1, self._repairs + 2):
-            prompt = write(self._family, question, relations, schema, today=today, failed=failed, notes=hints.lines)
+            prompt = write(
+                self._family, question, relations, schema, today=today, failed=failed, notes=hints.lines, before=before
+            )
             completion = await self._generator.generate(
                 prompt.text, Sampling(self._max_tokens, stop=prompt.stop), timeout=max(0.001, end - monotonic())
             )

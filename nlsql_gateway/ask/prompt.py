@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
 from nlsql_gateway.ask.dates import say_dates
+from nlsql_gateway.ask.followups import Topic
 from nlsql_gateway.sql.catalog import Catalog, Column, Relation
 from nlsql_gateway.sql.names import quote
 
@@ -67,15 +68,19 @@ def write(
     today: date,
     failed: Attempt | None = None,
     notes: Sequence[str] = (),
+    before: Topic | None = None,
 ) -> Prompt:
     """The prompt for ``question`` over ``relations``, which are some or all of those of ``schema``.
 
     ``failed`` is the last attempt, if any: then the model is asked to mend it. ``notes`` are lines about the question's
     words; they stand behind the schema, which many questions share.
+    ``before`` is what the question goes on from.
     """
     tables = "\n".join(describe(relation, schema) for relation in relations)
     tables += "".join(f"\n-- {_harmless(note)}" for note in notes)
-    return _WRITERS[family](tables, _harmless(say_dates(question, today)), failed)
+    if before is not None:
+        before = replace(before, question=_harmless(say_dates(before.question, today)), sql=_harmless(before.sql))
+    return _WRITERS[family](tables, _harmless(say_dates(question, today)), failed, before)
 
 
 def describe(relation: Relation, schema: Catalog) -> str:
@@ -98,14 +103,18 @@ def cost(text: str) -> int:
     return len(text) // 3 + 1
 
 
-def _chatml(tables: str, question: str, failed: Attempt | None) -> Prompt:
+def _chatml(tables: str, question: str, failed: Attempt | None, before: Topic | None) -> Prompt:
+    first = question if before is None else before.question
     turns = [
         ("system", f"You write PostgreSQL queries, or {REFUSAL} if the tables do not hold the answer."),
         (
             "user",
-            f"{tables}\n\nWrite one PostgreSQL SELECT statement that answers the question.\nQuestion: {question}",
+            f"{tables}\n\nWrite one PostgreSQL SELECT statement that answers the question.\nQuestion: {first}",
         ),
     ]
+    if before is not None:
+        turns.append(("assistant", f"```sql\n{before.sql}\n```"))
+        turns.append(("user", f"Change the statement so that it answers this.\nQuestion: {question}"))
     if failed is not None:
         turns.append(("assistant", f"```sql\n{_harmless(failed.sql)}\n```"))
         turns.append(("user", f"Error: {_harmless(failed.error)}\nWrite the statement again without this error."))
@@ -113,8 +122,10 @@ def _chatml(tables: str, question: str, failed: Attempt | None) -> Prompt:
     return Prompt(f"{text}<|im_start|>assistant\n```sql\n", ("```", "<|im_end|>"))
 
 
-def _sqlcoder(tables: str, question: str, failed: Attempt | None) -> Prompt:
+def _sqlcoder(tables: str, question: str, failed: Attempt | None, before: Topic | None) -> Prompt:
     instructions = "- If you cannot answer the question with the available database schema, return 'I do not know'"
+    if before is not None:
+        instructions += f"\n- The question goes on from this one: {before.question}\n- Its query was: {before.sql}"
     if failed is not None:
         instructions += f"\n- This query is wrong: {_harmless(failed.sql)}\n- Its error is: {_harmless(failed.error)}"
     return Prompt(
@@ -127,7 +138,10 @@ def _sqlcoder(tables: str, question: str, failed: Attempt | None) -> Prompt:
     )
 
 
-_WRITERS: Mapping[Family, Callable[[str, str, Attempt | None], Prompt]] = {"chatml": _chatml, "sqlcoder": _sqlcoder}
+_WRITERS: Mapping[Family, Callable[[str, str, Attempt | None, Topic | None], Prompt]] = {
+    "chatml": _chatml,
+    "sqlcoder": _sqlcoder,
+}
 
 
 def _name(key: tuple[str, str], schema: Catalog) -> str:

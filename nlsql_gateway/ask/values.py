@@ -36,6 +36,8 @@ class Answer:
     "0 to 1; None: not estimated."
     cached: bool = False
     "The model gave it for an earlier question."
+    goes_on: bool = False
+    "The question was taken for one that goes on from the session's last."
     wording: str = ""
     "Of the verified question that it answers; then the model is VERIFIED, and the version says by whom and when."
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from nlsql_gateway.admission import Admitted
+from nlsql_gateway.ask import Topic
 from nlsql_gateway.server.names import Names, Portal
 from nlsql_gateway.sql import Kind, Statement
 from nlsql_gateway.wire.replies import Fetched
@@ -111,6 +112,22 @@ def behind(names: Names, statement: Statement) -> Statement:
             break
         statement = prepared.statements[0]
     return statement
+
+
+def topic_after(topic: Topic | None, names: Names, admitted: Admitted) -> Topic | None:
+    """What is left of it when ``admitted`` has run: what makes a session like new, or somebody else's, ends it.
+
+    PostgreSQL manual, DISCARD and SET ROLE.
+    """
+    if topic is None or not any(_forgets(behind(names, statement)) for statement in admitted.statements):
+        return topic
+    return None
+
+
+def _forgets(statement: Statement) -> bool:
+    if statement.kind is Kind.DISCARD:
+        return bool(statement.node["DiscardStmt"]["target"] == "DISCARD_ALL")
+    return statement.kind in (Kind.SET, Kind.RESET) and statement.name in ("role", "session_authorization")
 
 
 def uses(names: Names, admitted: Admitted) -> list[tuple[Statement, Admitted]]:

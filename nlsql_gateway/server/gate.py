@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from nlsql_gateway.admission import Admitted, Client, Outcome, Refused
+from nlsql_gateway.ask import Topic
 
 
 class Gate(Protocol):
@@ -14,8 +15,8 @@ class Gate(Protocol):
     def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
         """Synchronous; None: call ``admit``."""
 
-    async def admit(self, text: str, client: Client) -> Admitted | Refused:
-        """Cancel the task to cancel the question."""
+    async def admit(self, text: str, client: Client, topic: Topic | None = None) -> Admitted | Refused:
+        """Cancel the task to cancel the question. ``topic`` is that of the session's last admitted question."""
 
     def current(self, admitted: Admitted, client: Client) -> bool:
         """Whether what admitted it is still in force; else its text is admitted again."""

@@ -15,7 +15,7 @@ from nlsql_gateway.admission import Admitted, Client, Refused
 from nlsql_gateway.errors import AuditError, ProtocolError
 from nlsql_gateway.server.accounts import Accounts
 from nlsql_gateway.server.conversation import Conversation
-from nlsql_gateway.server.effects import effects, uses
+from nlsql_gateway.server.effects import effects, topic_after, uses
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.names import Portal
 from nlsql_gateway.server.refusals import FUNCTION_CALL, REFUSED_NAME, REFUSED_TEXT, SKIPPED, notices, refuse_unrecorded
@@ -118,6 +118,7 @@ class Requests:
         """The verdict that ``ask`` was to bring."""
         then = self._then
         assert then is not None
+        self._conversation.asked(verdict)
         # Meanwhile an earlier message of the same batch may have failed: the upstream would skip this one.
         if self._conversation.phase is Phase.SKIPPING:
             self.drop(verdict)
@@ -221,8 +222,6 @@ class Requests:
         self._out.append((_FLUSH, None))  # without it the answer might come at the client's Sync, which waits too
         return True
 
-    # Text
-
     def _admit(self, text: str, client: Client, then: Callable[[Verdict], None]) -> None:
         """Through the gate, at once if that can be; otherwise no further message is taken until it is done."""
         verdict = self._gate.admit_now(text, client)
@@ -231,7 +230,7 @@ class Requests:
         else:
             self._then = then
             self._is_query = client is self._simple
-            self._ask(self._gate.admit(text, client))
+            self._ask(self._gate.admit(text, client, self._conversation.topic))
 
     def _errors(self) -> str:
         """What becomes of bytes that are not UTF-8. Where every text passes they go on as they came."""
@@ -264,6 +263,7 @@ class Requests:
         self._admit(text, self._simple, then)
 
     def _run_query(self, whole: bytes, text: str, admitted: Admitted) -> None:
+        self._conversation.topic = topic_after(self._conversation.topic, self._conversation.names, admitted)
         expected = Expected(
             Step.QUERY,
             self._accounts.run(admitted.record_id, admitted, self._conversation.names),
@@ -378,6 +378,7 @@ class Requests:
         if account is None or account.is_closed:
             record_id = self._gate.executing(portal.prepared, self._extended, portal.parameters)
             account = portal.account = self._accounts.run(record_id, portal.prepared, self._conversation.names)
+            self._conversation.topic = topic_after(self._conversation.topic, self._conversation.names, portal.prepared)
         expected = Expected(
             Step.EXECUTE,
             account,

@@ -10,6 +10,8 @@ little that matters, leading white space and comments, is read here by the rules
 ``SELECT -- ask: words`` newline ``;`` nothing but the marker behind SELECT
 ``ASK words``, ``ask: words``          no SQL statement begins with this word
 ``-- ask explain: …``, ``ASK EXPLAIN`` show what would run
+``-- ask more: …``, ``ASK MORE: …``    it goes on from the session's last question
+``-- ask reset``, ``ASK RESET``        forget the session's last question
 ====================================== ===================================================================
 
 Everywhere else a marker is just a comment: in front of SQL, inside it, in a literal, a dollar quote or a name.
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import dropwhile
 
 from nlsql_gateway.errors import LimitError, StatementError
@@ -36,6 +38,10 @@ class Question:
     "As written, without the marker; never empty."
     explain: bool = False
     "Show the SQL, the verdict and the rewritten SQL; run nothing."
+    more: bool = False
+    "It goes on from the session's last question, whatever its words are."
+    reset: bool = False
+    "Forget the session's last question; there is nothing to answer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +55,16 @@ class _Comment:
 
 _WORD = re.compile(r"ask(?=[\s:\uff1a]|$)", re.IGNORECASE | re.ASCII)
 # \uff1a is the full-width colon, which is what an input method for Chinese or Japanese types.
-_MARKER = re.compile(r"\s*ask(?P<explain>\s+explain)?\s*[:\uff1a](?P<words>.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
-_BARE = re.compile(r"ask\b(?P<explain>\s+explain\b)?\s*[:\uff1a]?(?P<words>.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
+_MARKER = re.compile(
+    r"\s*ask(?P<explain>\s+explain)?(?P<more>\s+more)?\s*[:\uff1a](?P<words>.*)",
+    re.IGNORECASE | re.ASCII | re.DOTALL,
+)
+_BARE = re.compile(
+    r"ask\b(?P<explain>\s+explain\b)?(?P<more>\s+more(?=\s*[:\uff1a]))?\s*[:\uff1a]?(?P<words>.*)",
+    re.IGNORECASE | re.ASCII | re.DOTALL,
+)
+# Without a colon more is a word of the question: ASK more orders than returns.
+_RESET = re.compile(r"\s*ask\s+reset\s*;?\s*", re.IGNORECASE | re.ASCII)
 _SELECT = re.compile(r"select\s*(?=--)", re.IGNORECASE | re.ASCII)
 _SPACE = re.compile(r"[ \t\n\r\f\v]*")  # scan.l: space
 _LINE = re.compile(r"--([^\n\r]*)")  # scan.l: comment
@@ -73,7 +87,7 @@ def question(text: str) -> Question | None:
         return _marked(comments)
     if (select := _SELECT.match(text, rest)) is not None:
         inner, end = _leading_comments(text, select.end())
-        return _marked(inner) if end == len(text) and inner and _MARKER.match(inner[0].body) else None
+        return _marked(inner) if end == len(text) and inner and _is_mine(inner[0]) else None
     if _WORD.match(text, rest) is not None:
         match = _BARE.match(text, rest)
         assert match is not None
@@ -84,13 +98,15 @@ def question(text: str) -> Question | None:
 def _marked(comments: list[_Comment]) -> Question | None:
     """The question in text that is comments only: its first comment that is no tool's must be the marker."""
     mine = list(dropwhile(_is_tools, comments))
+    if mine and _RESET.fullmatch(mine[0].body) is not None:
+        return Question("reset", reset=True)
     if not mine or (match := _MARKER.match(mine[0].body)) is None:
         return None
     asked = _asked(match, one_statement=False)
     if not mine[0].line:
         return asked
     more = [comment.body.strip() for comment in _continuation(mine[1:])]
-    return Question(" ".join([asked.words, *more]), asked.explain)
+    return replace(asked, words=" ".join([asked.words, *more]), reset=False) if more else asked
 
 
 def _continuation(comments: list[_Comment]) -> Iterator[_Comment]:
@@ -100,10 +116,14 @@ def _continuation(comments: list[_Comment]) -> Iterator[_Comment]:
         yield comment
 
 
+def _is_mine(comment: _Comment) -> bool:
+    return _MARKER.match(comment.body) is not None or _RESET.fullmatch(comment.body) is not None
+
+
 def _is_tools(comment: _Comment) -> bool:
     if comment.line:
         return _TOOLS.match(comment.body) is not None
-    return _MARKER.match(comment.body) is None
+    return not _is_mine(comment)
 
 
 def _asked(match: re.Match[str], *, one_statement: bool) -> Question:
@@ -119,7 +139,9 @@ def _asked(match: re.Match[str], *, one_statement: bool) -> Question:
             hint="leave out the semicolon inside the question, or send what follows it on its own",
             sqlstate="0A000",
         )
-    return Question(words, match["explain"] is not None)
+    if words.lower() == "reset" and not match["more"] and not match["explain"]:
+        return Question(words, reset=True)
+    return Question(words, match["explain"] is not None, match["more"] is not None)
 
 
 def _without_tail(words: str) -> str:

@@ -16,6 +16,7 @@ import uvloop
 
 from nlsql_gateway import log
 from nlsql_gateway.admission import Admitted, Client, Notice, Outcome, Refused
+from nlsql_gateway.ask import Topic
 from nlsql_gateway.config import Auth, Listen, Settings, Upstream
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.errors import AuditError, GatewayError
@@ -62,7 +63,7 @@ class SmallGate:
         sql = f"/* rewritten by policy {self.version} */ {text}" if "rewrite" in text else text
         return self._admitted(client, text, sql)
 
-    async def admit(self, text: str, client: Client) -> Admitted | Refused:
+    async def admit(self, text: str, client: Client, topic: Topic | None = None) -> Admitted | Refused:
         if not text.startswith("ask:"):
             verdict = self.admit_now(text, client)
             assert verdict is not None

@@ -112,3 +112,29 @@ def test_the_word_alone_is_not_enough() -> None:
 def test_too_long() -> None:
     with pytest.raises(LimitError):
         classify("ASK " + "x" * (LONGEST + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-- ask more: by month", Question("by month", more=True)),
+        ("/* ask more: by month */;", Question("by month", more=True)),
+        ("ASK MORE: by month;", Question("by month", more=True)),
+        ("ask explain more: by month", Question("by month", explain=True, more=True)),
+        ("ASK more orders than returns;", Question("more orders than returns")),
+        ("-- ask reset", Question("reset", reset=True)),
+        ("/* ask reset */;", Question("reset", reset=True)),
+        ("-- Metabase:: userID: 1\n-- ask reset", Question("reset", reset=True)),
+        ("SELECT -- ask reset\n;", Question("reset", reset=True)),
+        ("ASK RESET;", Question("RESET", reset=True)),
+        ("ask: reset", Question("reset", reset=True)),
+        ("-- ask: reset\n-- counts by store", Question("reset counts by store")),
+        ("ASK reset counts by store", Question("reset counts by store")),
+        ("-- ask reset the counts", None),
+        ("-- ask reset\nSELECT 1", None),
+        ("SELECT 1 -- ask reset", None),
+    ],
+)
+def test_going_on_and_forgetting(text: str, expected: Question | None) -> None:
+    found = classify(text)
+    assert (found if isinstance(found, Question) else None) == expected
