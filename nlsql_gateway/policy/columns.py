@@ -160,12 +160,22 @@ def _relations(tree: exp.Query) -> set[tuple[str, str]]:
 
 
 def _joined(case: Case) -> Deny | None:
-    """Columns that a join names without a ColumnRef, and attributes of a whole row."""
+    """Columns that a join names without a ColumnRef, attributes of a whole row, and whole rows with other names.
+
+    A row of a table keeps the table's names whatever its alias calls the columns, a row of a sub-query has the alias's.
+    """
+    alone = {use.fields[0] for use in case.survey.columns if len(use.fields) == 1}
     for read in case.restricted:
         if read.system:
             continue
         assert read.access is not None
         hidden = {column.name for column in read.access.relation.columns} - read.access.names
+        if read.use.renames and read.use.called in alone:
+            return case.deny(
+                Reason.CONSTRUCT,
+                f"the whole row {read.use.called} is not allowed where its alias gives the columns other names",
+                hint="leave the names of the columns out of the alias",
+            )
         for name in sorted(hidden & (case.survey.using | case.survey.attributes)):
             return _denied(case, name)
         if hidden and case.survey.natural and _could_join(case, read, hidden):
