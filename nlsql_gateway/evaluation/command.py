@@ -21,7 +21,7 @@ from nlsql_gateway.evaluation.asking import Asking, Login
 from nlsql_gateway.evaluation.kept import Kept
 from nlsql_gateway.evaluation.questions import Question
 from nlsql_gateway.evaluation.score import Result
-from nlsql_gateway.evaluation.totals import Totals, totals
+from nlsql_gateway.evaluation.totals import Totals, cautions, totals
 
 PATIENCE = 60.0
 """Seconds beyond the gateway's own deadline that an answer may take: for its rows."""
@@ -78,7 +78,7 @@ class Outcome:
         if found.p50 is not None and found.p95 is not None:
             lines.append(f"seconds      p50 {found.p50:.2f}, p95 {found.p95:.2f}")
         lines.append(f"stages       {', '.join(f'{name} {count}' for name, count in found.stages.items())}")
-        return tuple(lines)
+        return (*lines, *cautions(found))
 
 
 def _percent(share: float | None) -> str:

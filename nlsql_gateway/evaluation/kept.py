@@ -37,10 +37,12 @@ class Kept:
         for line in lines[1:]:
             if line.keys() == names:
                 self._results[line["digest"]] = Result(**line)
-        self._file: IO[str] = path.open("w")
-        self._write({"setup": dict(setup)})
-        for result in self._results.values():
-            self._write(asdict(result))
+        # Exchanged as a whole: who is stopped here has the old file or the new one.
+        anew = path.with_suffix(".new")
+        with anew.open("w") as file:
+            file.writelines(map(_line, [{"setup": dict(setup)}, *map(asdict, self._results.values())]))
+        anew.replace(path)
+        self._file: IO[str] = path.open("a")
 
     def __enter__(self) -> Kept:
         return self
@@ -50,7 +52,8 @@ class Kept:
 
     def add(self, result: Result) -> None:
         self._results[result.digest] = result
-        self._write(asdict(result))
+        self._file.write(_line(asdict(result)))
+        self._file.flush()
 
     def missing(self, questions: Iterable[Question]) -> list[Question]:
         """Those to ask: without a result, or with one that only says that something was not there."""
@@ -64,9 +67,9 @@ class Kept:
         """The results there are, in the order of the questions."""
         return [self._results[question.digest] for question in questions if question.digest in self._results]
 
-    def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self._file.flush()
+
+def _line(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False) + "\n"
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

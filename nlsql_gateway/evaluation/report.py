@@ -11,15 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nlsql_gateway.evaluation import charts
 from nlsql_gateway.evaluation.compared import compare
 from nlsql_gateway.evaluation.score import STAGES, Result
-from nlsql_gateway.evaluation.totals import Totals, by_difficulty, curve, grouped, totals
+from nlsql_gateway.evaluation.totals import Totals, by_difficulty, cautions, curve, grouped, totals
 from nlsql_gateway.evaluation.written import Run
 
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
 )
-
-EMPTY_IS_GOOD: Final = 0.05
-"""An always-empty answer that scores more than this makes the strict accuracy worth little."""
 
 _GROUPS: Final[tuple[tuple[str, Callable[[Result], str | None]], ...]] = (
     ("set", lambda result: result.set),
@@ -39,7 +36,7 @@ def render(run: Run, old: Run | None = None) -> str:
         old=old,
         all=found,
         width=charts.WIDTH,
-        warnings=_warnings(found),
+        warnings=cautions(found),
         figures=_figures(found, before),
         charts=[
             *(charts.accuracies(f"Right, by {title}", groups[title], old_groups.get(title, {})) for title in groups),
@@ -61,21 +58,6 @@ def _grouped(run: Run) -> dict[str, dict[str, Totals]]:
     groups = {title: grouped(run.results, key) for title, key in _GROUPS}
     groups["difficulty"] = by_difficulty(run.results)
     return groups
-
-
-def _warnings(found: Totals) -> list[str]:
-    said = []
-    if found.cached:
-        said.append(f"{found.cached} answers came from the gateway's cache: their seconds tell nothing of the model.")
-    if found.verified:
-        said.append(f"{found.verified} questions are verified ones, answered without the model.")
-    if failed := found.stages.get("gold failed"):
-        said.append(f"The golds of {failed} questions could not be run; these questions do not count.")
-    if lost := found.stages.get("model unavailable", 0) + found.stages.get("gateway unavailable", 0):
-        said.append(f"{lost} questions found no model or no gateway; they count as wrong. Run again to ask them again.")
-    if found.always_empty is not None and found.always_empty > EMPTY_IS_GOOD:
-        said.append(f"An answer that is always empty would be right for {found.always_empty:.1%}: look at the golds.")
-    return said
 
 
 def _figures(found: Totals, old: Totals | None) -> list[tuple[str, str, str]]:

@@ -35,7 +35,7 @@ STAGES: Final[dict[Stage, str]] = {
     "low confidence": "refused: below the confidence threshold (NL004)",
     "wrong refusal": "refused: said not to be answerable, and is (NL001)",
     "answered": "there is no answer, and there were rows",
-    "timed out": "the deadline passed (57014)",
+    "timed out": "the deadline, or the time that a statement may take, passed (57014)",
     "model unavailable": "no model, or it was overloaded (NL002)",
     "gateway unavailable": "the connection was refused or lost",
     "gold failed": "no gold could be run: the question does not count",

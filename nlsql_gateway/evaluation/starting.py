@@ -34,6 +34,7 @@ USER = "evaluation"
 _POLICY = f"""version: 1
 name: {USER}
 default: [everybody]
+limits: {{rows: 200000, timeout: 60s}}
 roles:
   everybody:
     read:

@@ -6,9 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Final
 
 from nlsql_gateway.evaluation.score import STAGES, Result
 from nlsql_gateway.sql.difficulty import LEVELS
+
+MUCH_EMPTY: Final = 0.05
+"""An always-empty answer that scores more than this makes the strict accuracy worth little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,22 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
     if not values:
         return None
     return sorted(values)[max(0, ceil(len(values) * percent / 100) - 1)]
+
+
+def cautions(found: Totals) -> list[str]:
+    """What makes the figures say less than they seem to."""
+    said = []
+    if found.cached:
+        said.append(f"{found.cached} answers came from the gateway's cache: their seconds tell nothing of the model.")
+    if found.verified:
+        said.append(f"{found.verified} questions are verified ones, answered without the model.")
+    if failed := found.stages.get("gold failed"):
+        said.append(f"The golds of {failed} questions could not be run; these questions do not count.")
+    if lost := found.stages.get("model unavailable", 0) + found.stages.get("gateway unavailable", 0):
+        said.append(f"{lost} questions found no model or no gateway; they count as wrong. Run again to ask them again.")
+    if found.always_empty is not None and found.always_empty > MUCH_EMPTY:
+        said.append(f"An answer that is always empty would be right for {found.always_empty:.1%}: look at the golds.")
+    return said
 
 
 @dataclass(frozen=True, slots=True)
