@@ -14,9 +14,9 @@ from nlsql_gateway.evaluation.score import STAGES, Result
 from nlsql_gateway.evaluation.totals import Point, Totals
 
 WIDTH: Final = 640
-_LEFT: Final = 170
+_LEFT: Final = 210
 """Room for the labels in front of bars."""
-_BAR: Final = WIDTH - _LEFT - 130
+_BAR: Final = WIDTH - _LEFT - 190
 """The longest bar; behind it stands its text."""
 _ROW: Final = 26
 _PLOT: Final = 240
