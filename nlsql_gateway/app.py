@@ -308,7 +308,7 @@ async def _model(settings: Settings) -> str:
         await generator.ready()
     finally:
         await generator.aclose()
-    return f"{generator.model} answers at {settings.ask.url}"
+    return f"{generator.model} answers at {' or '.join(settings.ask.urls or (settings.ask.url,))}"
 
 
 # The embedded default. What it needs is installed with the extra ``embedded``, so it is imported where it is used.

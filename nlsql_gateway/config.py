@@ -228,8 +228,12 @@ class Ask(_Section):
     "none: questions are refused with NL002."
     url: str = "grpc://127.0.0.1:8001"
     "triton: grpc://host:port or grpcs://host:port. openai: the base URL that ends in /v1."
+    urls: tuple[str, ...] = ()
+    "Several servers of the same model, the preferred one first; then `url` is not used."
     model: str = "qwen2_5_coder_1_5b"
     "The name of the model at the server."
+    model_version: str = Field(default="", pattern="^[0-9]*$")
+    "triton: the number of the version that is asked; empty: the newest that is loaded."
     prompt: Literal["auto", "chatml", "sqlcoder"] = "auto"
     "The template family; auto tells it from the model's name."
     deadline: Seconds = 60.0

@@ -23,7 +23,7 @@ SQLSTATE classes: PostgreSQL manual, appendix A; class NL is this project's own.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class GatewayError(Exception):
@@ -110,9 +110,25 @@ class Unanswerable(AskError):
 
 
 class ModelUnavailable(AskError):
-    """The model cannot be reached, is not ready, or is overloaded."""
+    """No answer from the model.
+
+    ``fault``: "down" when it cannot be reached, is not ready or failed; "busy" when it is overloaded; "refused" when it
+    will not take this request.
+    """
 
     default_sqlstate = "NL002"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        detail: str = "",
+        sqlstate: str | None = None,
+        fault: Literal["down", "busy", "refused"] = "down",
+    ) -> None:
+        super().__init__(message, hint=hint, detail=detail, sqlstate=sqlstate)
+        self.fault = fault
 
 
 class NoValidSql(AskError):

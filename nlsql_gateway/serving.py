@@ -26,8 +26,9 @@ import uvloop
 from nlsql_gateway import audit, log
 from nlsql_gateway.admission import Admission, Asking
 from nlsql_gateway.admission.elsewhere import Elsewhere
-from nlsql_gateway.ask import AnswerCache, Asker, Generator, Semantics, load_semantics
+from nlsql_gateway.ask import AnswerCache, Asker, Semantics, load_semantics
 from nlsql_gateway.ask.openai import OpenAIGenerator
+from nlsql_gateway.ask.pool import Pool
 from nlsql_gateway.ask.triton import TritonGenerator
 from nlsql_gateway.audit import FileSink, Sink
 from nlsql_gateway.config import Settings, load
@@ -273,14 +274,18 @@ def _text(key: str, path: Path) -> str:
         raise ConfigError(f"{key}: {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def generator_of(settings: Settings) -> Generator | None:
-    match settings.ask.backend:
+def generator_of(settings: Settings) -> Pool | None:
+    """The servers that are asked; None: none are. Raises ConfigError."""
+    ask = settings.ask
+    urls = ask.urls or (ask.url,)
+    match ask.backend:
         case "none":
             return None
         case "triton":
-            return TritonGenerator(settings.ask.url, settings.ask.model)
+            return Pool({url: TritonGenerator(url, ask.model, version=ask.model_version) for url in urls})
         case "openai":
-            return OpenAIGenerator(settings.ask.url, settings.ask.model, api_key=settings.ask.api_key())
+            key = ask.api_key()
+            return Pool({url: OpenAIGenerator(url, ask.model, api_key=key) for url in urls})
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 Asker       one model and how to ask it; ``asker.py`` shows the way of a question
 Generator   the seam to a model: a prompt in, a completion out
+Pool        several servers of one model as one Generator; its Figures count what was asked of each
 check       parse, policy and EXPLAIN of one candidate, handed in by admission
 candidate   SQL that may be the answer
 Problem     why a candidate cannot run, in words fit for the model and for the person

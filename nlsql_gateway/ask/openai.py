@@ -7,7 +7,8 @@ task closes the connection, which makes these servers stop decoding. A grammar i
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx
@@ -34,6 +35,7 @@ _STATUS = {
     503: ("the model {model} at {where} is not ready", "wait until it is loaded, or look at the server's log"),
 }
 "HTTP status -> message, hint. Any other from 400 on: refused or failed."
+_FAULTS: Mapping[int, Literal["busy", "refused"]] = {400: "refused", 413: "refused", 422: "refused", 429: "busy"}
 
 
 class OpenAIGenerator:
@@ -117,7 +119,11 @@ class OpenAIGenerator:
                 response.status_code,
                 (f"the model {{model}} at {{where}} failed: HTTP {response.status_code}", "look at the server's log"),
             )
-            raise ModelUnavailable(message.format(model=self._model, where=self._where), hint=hint)
+            raise ModelUnavailable(
+                message.format(model=self._model, where=self._where),
+                hint=hint,
+                fault=_FAULTS.get(response.status_code, "down"),
+            )
         try:
             return httpx.Response(200, content=bytes(raw)).json()
         except ValueError as error:

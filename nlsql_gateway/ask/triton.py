@@ -18,7 +18,7 @@ import math
 import queue
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import grpc  # type: ignore[import-untyped]  # has no stubs
@@ -65,6 +65,7 @@ class _Fault:
     "Part of the server's message, lower case; empty: any."
     message: str
     hint: str
+    fault: Literal["down", "busy", "refused"] = "down"
 
 
 _DOWN = "start it, or correct ask.url in gateway.yaml"
@@ -72,12 +73,13 @@ _BUSY = "ask again in a moment; if it happens often, serve the model on more or 
 _NOT_LOADED = "load it on Triton, or correct ask.model in gateway.yaml"
 
 _FAULTS = (
-    _Fault("", "exceeds maximum queue size", "the model {model} is overloaded: its queue is full", _BUSY),
+    _Fault("", "exceeds maximum queue size", "the model {model} is overloaded: its queue is full", _BUSY, "busy"),
     _Fault(
         "",
         "request timeout expired",
         "the model {model} is overloaded: the question waited too long in its queue",
         _BUSY,
+        "busy",
     ),
     _Fault("", "unknown model", "Triton at {where} has no model {model}, or it is not loaded", _NOT_LOADED),
     _Fault("", "no available versions", "the model {model} on Triton at {where} is not ready", _NOT_LOADED),
@@ -85,7 +87,9 @@ _FAULTS = (
     _Fault("", "is not ready", "the model {model} on Triton at {where} is not ready", _NOT_LOADED),
     _Fault("UNAVAILABLE", "", "Triton at {where} cannot be reached", _DOWN),
     _Fault("CANCELLED", "", "Triton at {where} cancelled the question", _BUSY),
-    _Fault("INVALID_ARGUMENT", "", "the model {model} refused the request", "the model's log names the reason"),
+    _Fault(
+        "INVALID_ARGUMENT", "", "the model {model} refused the request", "the model's log names the reason", "refused"
+    ),
     _Fault("", "", "the model {model} failed", "the log of Triton at {where} names the reason"),
 )
 """The first that fits. "Exceeds maximum queue size" and "Request timeout expired" are the words of Triton's scheduler
@@ -113,10 +117,11 @@ def probe(url: str, model: str, *, timeout: float) -> bool:
 
 class TritonGenerator:
     """A Generator. ``url`` is ``grpc://host:port``, or ``grpcs://`` for TLS checked against the system's authorities
-    or those in ``root_certificates`` (a PEM file's path). Raises ConfigError for another form of URL.
+    or those in ``root_certificates`` (a PEM file's path). ``version`` is the number of one of the model's versions at
+    the server; empty: the newest that is loaded. Raises ConfigError for another form of URL.
     """
 
-    def __init__(self, url: str, model: str, *, root_certificates: str | None = None) -> None:
+    def __init__(self, url: str, model: str, *, version: str = "", root_certificates: str | None = None) -> None:
         parts = urlsplit(url)
         try:
             port = parts.port
@@ -129,6 +134,7 @@ class TritonGenerator:
         self._tls = parts.scheme == "grpcs"
         self._root_certificates = root_certificates
         self._model = model
+        self._version = version
         self._client: InferenceServerClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._traits: _Traits | None = None
@@ -153,7 +159,7 @@ class TritonGenerator:
         """See Generator. Server-ready says nothing of a model, and a loaded model may still fail: so a canary too."""
         try:
             async with asyncio.timeout(timeout) as limit:
-                if not await self._connected().is_model_ready(self._model, client_timeout=timeout):
+                if not await self._connected().is_model_ready(self._model, self._version, client_timeout=timeout):
                     raise ModelUnavailable(
                         f"the model {self._model} on Triton at {self._where} is not ready", hint=_NOT_LOADED
                     )
@@ -180,16 +186,17 @@ class TritonGenerator:
         client = self._connected()
         traits = self._traits
         if traits is None:
-            traits = self._traits = await _read_traits(client, self._model, timeout)
+            traits = self._traits = await _read_traits(client, self._model, self._version, timeout)
         inputs = _inputs(prompt, _sampling_parameters(sampling, traits))
         inputs.extend(_flag(name, value=True) for name in _NUMBERS if name in traits.inputs)
 
         async def requests() -> AsyncIterator[dict[str, Any]]:
-            yield {"model_name": self._model, "inputs": inputs}
+            yield {"model_name": self._model, "model_version": self._version, "inputs": inputs}
 
         text: list[str] = []
         numbers: dict[str, float] = {}
-        version = traits.version
+        version = ""
+        number = traits.number
         # triton_grpc_error: faults end the stream with their gRPC status, instead of coming as text without one.
         responses = client.stream_infer(requests(), stream_timeout=timeout, headers={"triton_grpc_error": "true"})
         try:
@@ -198,6 +205,7 @@ class TritonGenerator:
                     raise error
                 text.extend(_strings(result, "text_output"))
                 version = next(iter(_strings(result, "model_version")), version)
+                number = result.get_response().model_version or number
                 for name in _NUMBERS.values():
                     values = result.as_numpy(name)
                     if values is not None and values.size and math.isfinite(values.flat[0]):
@@ -206,6 +214,10 @@ class TritonGenerator:
                     break
         finally:
             responses.cancel()  # no effect once it has ended
+        if not version:
+            if number != traits.number:  # another version has been loaded since
+                traits = self._traits = await _read_traits(client, self._model, number, timeout)
+            version = traits.label or number
         return Completion(
             "".join(text),
             self._model,
@@ -245,6 +257,7 @@ class TritonGenerator:
             fault.message.format_map(names),
             hint=fault.hint.format_map(names),
             detail=(words.splitlines() or [""])[0][:200],
+            fault=fault.fault,
         )
 
 
@@ -254,18 +267,20 @@ class _Traits:
 
     backend: str
     inputs: frozenset[str]
-    version: str
+    number: str
+    "The version's, of the newest when none was asked for."
+    label: str
+    "What its configuration names as its version; empty: nothing."
 
 
-async def _read_traits(client: InferenceServerClient, model: str, timeout: float) -> _Traits:
-    metadata = await client.get_model_metadata(model, client_timeout=timeout)
-    config = (await client.get_model_config(model, client_timeout=timeout)).config
+async def _read_traits(client: InferenceServerClient, model: str, version: str, timeout: float) -> _Traits:
+    metadata = await client.get_model_metadata(model, version, client_timeout=timeout)
+    config = (await client.get_model_config(model, version, client_timeout=timeout)).config
     return _Traits(
         backend=config.backend,
         inputs=frozenset(tensor.name for tensor in metadata.inputs),
-        version=config.parameters["model_version"].string_value
-        if "model_version" in config.parameters
-        else ",".join(metadata.versions),
+        number=version or max(metadata.versions, key=int, default=""),
+        label=config.parameters["model_version"].string_value if "model_version" in config.parameters else "",
     )
 
 

@@ -93,12 +93,12 @@ def test_what_changes_the_answer_travels_with_it(server: Scripted) -> None:
 
 
 def test_a_grammar_is_not_sent_to_a_backend_that_would_refuse_it() -> None:
-    vllm = _Traits("vllm", frozenset(), "1")
+    vllm = _Traits("vllm", frozenset(), "1", "")
     assert _sampling_parameters(Sampling(grammar="root ::= [0-9]+"), vllm) == {"max_tokens": 400, "temperature": 0.0}
 
 
 def test_a_model_that_counts_nothing_is_not_asked_to() -> None:
-    with_it = _Traits("vllm", frozenset({"return_cumulative_logprob"}), "1")
+    with_it = _Traits("vllm", frozenset({"return_cumulative_logprob"}), "1", "")
     assert _sampling_parameters(Sampling(), with_it) == {"max_tokens": 400, "temperature": 0.0, "logprobs": 1}
 
 
