@@ -6,11 +6,9 @@ Exit codes: 0 done; 1 the answer is no (refused, broken log, a check failed); 2 
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +21,7 @@ from nlsql_gateway.config import client_password
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
 from nlsql_gateway.evaluation.command import Options
 from nlsql_gateway.evaluation.score import Result
+from nlsql_gateway.printing import rendered
 
 
 class _Commands(click.Group):
@@ -111,7 +110,7 @@ def ask(question: str, config: Path, user: str, database: str, *, explain: bool,
     reply = asyncio.run(app.ask(config, question, user=user, password=password, database=database, explain=explain))
     for notice in reply.notices:
         click.echo(notice, err=True)
-    click.echo(_rendered(reply.columns, reply.rows, style), nl=False)
+    click.echo(rendered(reply.columns, reply.rows, style), nl=False)
 
 
 @main.command(context_settings=_TEXT_MAY_BEGIN_WITH_DASHES)
@@ -308,7 +307,12 @@ def audit_tail(path: Path, last: int, *, follow: bool) -> None:
     help="Run golds through the gateway as the same person, or at PostgreSQL as the service role.",
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Default: evaluation-FILE.")
-@click.option("--compare", type=click.Path(path_type=Path, dir_okay=False), help="The results.json of another run.")
+@click.option(
+    "--compare",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The results.json of an older run; several: all in one table, the last one side by side.",
+)
 @click.option("--fresh", is_flag=True, help="Ask everything again, also what an earlier run in --out has asked.")
 def evaluate(
     file: Path, config: Path | None, user: str | None, start: Path | None, out: Path | None, **rest: Any
@@ -378,22 +382,3 @@ def model_serve(grpc_port: int, models: tuple[str, ...]) -> None:
 def demo(*, once: bool) -> None:
     """Start PostgreSQL, Triton, the model and the gateway on this machine, and show a tour."""
     sys.exit(app.demo(once=once))
-
-
-def _rendered(columns: Sequence[str], rows: Iterable[Sequence[Any]], style: str) -> str:
-    if style == "json":
-        records = [dict(zip(columns, row, strict=True)) for row in rows]
-        return json.dumps(records, ensure_ascii=False, indent=2, default=str) + "\n"
-    cells = [["" if value is None else str(value) for value in row] for row in rows]
-    if style == "csv":
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(cells)
-        return buffer.getvalue()
-    widths = [max(len(name), *(len(row[i]) for row in cells)) if cells else len(name) for i, name in enumerate(columns)]
-    lines = [" | ".join(name.ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip()]
-    lines.append("-+-".join("-" * width for width in widths))
-    lines.extend(" | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
-    lines.append(f"({len(cells)} row{'' if len(cells) == 1 else 's'})")
-    return "\n".join(lines) + "\n"

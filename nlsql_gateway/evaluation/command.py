@@ -49,8 +49,8 @@ class Options:
     concurrency: int = 1
     golds: Literal["gateway", "direct"] = "gateway"
     "Through the gateway as the same person, or at PostgreSQL as the service role."
-    compare: Path | None = None
-    "An old results.json."
+    compare: tuple[Path, ...] = ()
+    "The results.json of older runs, the oldest first; the last one is put side by side."
     fresh: bool = False
     skip_missing: bool = False
     "With ``start``: leave out questions on databases that there is no file for."
@@ -92,7 +92,7 @@ def evaluate(options: Options, bar: Bar, say: Callable[[str], None]) -> Outcome:
     UpstreamError; results that are there by then are kept.
     """
     questions = asked.read(options.file, sets=options.sets, databases=options.databases, limit=options.limit)
-    old = None if options.compare is None else written.read(options.compare)
+    older = [written.read(path) for path in options.compare]
     if options.start is not None and options.skip_missing:
         questions = _with_files(questions, options.start, say)
     _renderer()  # told before anything is asked
@@ -112,7 +112,7 @@ def evaluate(options: Options, bar: Bar, say: Callable[[str], None]) -> Outcome:
                 pass  # what came is kept
             results = kept.of(questions)
         run = written.Run(_about(options, settings, asking, results), tuple(results))
-        files = _write(options.out, run, old)
+        files = _write(options.out, run, older)
     return Outcome(totals(results), len(questions) - len(results), files)
 
 
@@ -127,14 +127,14 @@ def _with_files(questions: list[Question], folder: Path, say: Callable[[str], No
     return kept
 
 
-def _write(out: Path, run: written.Run, old: written.Run | None) -> tuple[Path, ...]:
+def _write(out: Path, run: written.Run, older: Sequence[written.Run]) -> tuple[Path, ...]:
     results, report = out / "results.json", out / "report.html"
     results.write_text(json.dumps(written.as_json(run), ensure_ascii=False, indent=1) + "\n")
-    report.write_text(_renderer()(run, old))
+    report.write_text(_renderer()(run, older))
     return results, report
 
 
-def _renderer() -> Callable[[written.Run, written.Run | None], str]:
+def _renderer() -> Callable[[written.Run, Sequence[written.Run]], str]:
     """Raises ConfigError where Jinja2 is not installed: a gateway that only serves does without."""
     try:
         from nlsql_gateway.evaluation.report import render
@@ -190,6 +190,7 @@ def _setup(options: Options, settings: Settings, asking: Asking) -> dict[str, An
 
 def _about(options: Options, settings: Settings, asking: Asking, results: Sequence[Result]) -> dict[str, Any]:
     return {
+        "name": options.out.resolve().name,
         "file": options.file.name,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "gateway": __version__,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +27,12 @@ _GROUPS: Final[tuple[tuple[str, Callable[[Result], str | None]], ...]] = (
 )
 
 
-def render(run: Run, old: Run | None = None) -> str:
-    """A page of its own: no script, nothing loaded from elsewhere, everything escaped."""
+def render(run: Run, older: Sequence[Run] = ()) -> str:
+    """A page of its own: no script, nothing loaded from elsewhere, everything escaped.
+
+    ``older`` are the runs before it, the oldest first: all in one table, the last one side by side.
+    """
+    old = older[-1] if older else None
     found, before = totals(run.results), None if old is None else totals(old.results)
     groups = _grouped(run)
     old_groups = {} if old is None else _grouped(old)
@@ -45,12 +50,34 @@ def render(run: Run, old: Run | None = None) -> str:
         curve=charts.curve(curve(run.results), [] if old is None else curve(old.results)),
         latencies=charts.latencies(run.results, None if old is None else old.results),
         tables=groups.items(),
+        runs=_runs([*older, run]) if older else None,
         compared=None if old is None else compare(old.results, run.results),
         stages=[
             (stage, meaning, results)
             for stage, meaning in STAGES.items()
             if (results := [result for result in run.results if result.stage == stage])
         ],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Several runs, a row each."""
+
+    sets: tuple[str, ...]
+    rows: tuple[tuple[str, Totals, tuple[Totals | None, ...]], ...]
+    "The run's name, its totals and those of each set, None where it has none of it."
+
+
+def _runs(runs: Sequence[Run]) -> _Runs:
+    by_set = [grouped(run.results, lambda result: result.set) for run in runs]
+    sets = tuple(dict.fromkeys(name for groups in by_set for name in groups))
+    return _Runs(
+        sets,
+        tuple(
+            (str(run.about.get("name", "")), totals(run.results), tuple(groups.get(name) for name in sets))
+            for run, groups in zip(runs, by_set, strict=True)
+        ),
     )
 
 

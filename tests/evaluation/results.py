@@ -60,6 +60,7 @@ def many(seed: int, count: int = 150) -> tuple[Result, ...]:
 
 
 ABOUT = {
+    "name": "out",
     "file": "questions.jsonl",
     "written": "2026-01-02T03:04:05+00:00",
     "gateway": "1.0",

@@ -135,8 +135,8 @@ def test_another_setup_needs_fresh(config: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"compare": Path("none.json")}, r"none\.json: No such file"),
-        ({"compare": Path(__file__)}, "not the results.json of an evaluation"),
+        ({"compare": (Path("none.json"),)}, r"none\.json: No such file"),
+        ({"compare": (Path(__file__),)}, "not the results.json of an evaluation"),
         ({"sets": ("nothing",)}, "no question to ask"),
         ({"config": None}, "no gateway is named"),
         ({"start": Path("none"), "skip_missing": True}, "no file for any of the databases"),

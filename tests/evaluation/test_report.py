@@ -48,7 +48,7 @@ class _Page(HTMLParser):
 
 
 def page(*results: Result, old: tuple[Result, ...] | None = None) -> _Page:
-    return _Page(render(Run(ABOUT, results), None if old is None else Run(ABOUT, old)))
+    return _Page(render(Run(ABOUT, results), () if old is None else [Run(ABOUT, old)]))
 
 
 def test_a_run() -> None:
@@ -64,6 +64,13 @@ def test_two_runs() -> None:
         assert part in found.words
 
 
+def test_several_runs_in_one_table() -> None:
+    runs = [Run({**ABOUT, "name": name}, results) for name, results in (("naive", many(1)), ("linked", many(2)[:9]))]
+    found = _Page(render(Run({**ABOUT, "name": "chosen"}, (right("a", set="third"),)), runs))
+    table = found.words[found.words.index("Runs") : found.words.index("By set")]
+    assert [name for name in ("naive", "linked", "chosen", "third", "unanswerable") if name not in table] == []
+
+
 @pytest.mark.parametrize("results", [(), (right("a"),), (refused("a", gold=""),), (refused("a", "NL002"),)])
 def test_small_runs(results: tuple[Result, ...]) -> None:
     page(*results)
@@ -77,7 +84,7 @@ def test_it_warns() -> None:
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:
-    text = render(Run(ABOUT, many(2)), Run(ABOUT, many(1)))
+    text = render(Run(ABOUT, many(2)), [Run(ABOUT, many(1))])
     found = _Page(text)
     assert not found.tags & {"script", "link", "img", "iframe", "object", "embed", "base", "form", "a"}
     assert not {name for name, _ in found.attributes} & {"src", "href", "xlink:href", "action", "srcset", "onclick"}
