@@ -16,6 +16,12 @@ VERSION: Final = 1
 """Of the format; raised when an older reader would misread it."""
 
 
+_SINCE: Final = {"source": ""}
+"Keys of a question that came later, and what a file without them means."
+_ABOUT: Final = frozenset({"file", "models", "gateway", "written"})
+"What the report tells of an older run."
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     about: dict[str, Any]
@@ -51,8 +57,13 @@ def read(path: Path) -> Run:
         if data["version"] != VERSION:
             raise ConfigError(f"{path}: version {data['version']}, this is version {VERSION}")
         names = [field.name for field in fields(Result)]
-        results = tuple(Result(**{name: question[name] for name in names}) for question in data["questions"])
-        return Run(dict(data["run"]), results)
+        results = tuple(
+            Result(**{name: {**_SINCE, **question}[name] for name in names}) for question in data["questions"]
+        )
+        about = {"name": path.resolve().parent.name, **data["run"]}
+        if missing := _ABOUT - about.keys():
+            raise KeyError(*missing)
+        return Run(about, results)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:

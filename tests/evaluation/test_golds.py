@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nlsql_gateway.errors import ConfigError
 from nlsql_gateway.evaluation.golds import asks_for_order, expand
@@ -106,3 +108,13 @@ def test_an_order_is_asked_for(question: str) -> None:
 )
 def test_no_order_is_asked_for(question: str) -> None:
     assert not asks_for_order(question)
+
+
+@given(st.text(alphabet="{}(),;'\"$-/* a\nASGROUPBY", max_size=60))
+def test_any_text_is_queries_or_a_clear_error(text: str) -> None:
+    try:
+        golds = expand(text)
+    except ConfigError:
+        return
+    assert golds
+    assert all(variants and all(isinstance(sql, str) for sql in variants) for variants in golds)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nlsql_gateway.errors import ConfigError
+from nlsql_gateway.evaluation.report import render
 from nlsql_gateway.evaluation.written import Run, as_json, read
 from tests.evaluation.results import ABOUT, many
 
@@ -34,7 +35,21 @@ def test_what_stands_there() -> None:
     assert {"threshold", "coverage", "precision"} == set(data["thresholds"][0])
 
 
-@pytest.mark.parametrize("change", [{"version": 2}, {"questions": [{}]}, {"questions": None}, {"run": 1}])
+def test_an_older_file(tmp_path: Path) -> None:
+    """Without what came later; the name of a run is that of its folder."""
+    data = json.loads(json.dumps(as_json(RUN)))
+    del data["run"]["name"]
+    for one in data["questions"]:
+        del one["source"]
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(data))
+    run = read(path)
+    assert run.about["name"] == tmp_path.name
+    assert {result.source for result in run.results} == {""}
+    assert "Side by side" in render(RUN, [run])
+
+
+@pytest.mark.parametrize("change", [{"version": 2}, {"questions": [{}]}, {"questions": None}, {"run": 1}, {"run": {}}])
 def test_what_is_none(tmp_path: Path, change: dict[str, Any]) -> None:
     path = tmp_path / "results.json"
     path.write_text(json.dumps({**as_json(RUN), **change}))
