@@ -13,7 +13,8 @@ The rooms, in the order in which a statement meets them:
 - ``config``, ``log``, ``errors``: settings, structured logs, the exceptions. ``yaml_lines``: YAML with its lines.
 - ``cli``: the commands. ``app``: one function for each. ``serving``: where the parts of a gateway are joined, for one
   process or for several; ``worker``: the program of one of several; ``reader``: the program that reads large texts;
-  ``policy_tools``: policy files checked, tested and compared; ``printing``: rows as text.
+  ``policy_tools``: policy files checked, tested and compared; ``verification``: recorded questions verified;
+  ``printing``: rows as text.
 
 ``downstream`` is towards the client and ``upstream`` towards PostgreSQL, everywhere.
 """

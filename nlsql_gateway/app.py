@@ -16,13 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nlsql_gateway import audit, log, policy_tools, serving
+from nlsql_gateway import audit, log, policy_tools, serving, verification
 from nlsql_gateway.admission import Client
 from nlsql_gateway.ask.semantics_hints import unmatched as unmatched_words
 from nlsql_gateway.ask.semantics_schema import json_schema
+from nlsql_gateway.ask.verified_making import entry as made
 from nlsql_gateway.audit import Record
 from nlsql_gateway.config import Settings, client_password, load
-from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
+from nlsql_gateway.errors import AuditError, ConfigError, GatewayError, UpstreamError
 from nlsql_gateway.evaluation import command
 from nlsql_gateway.policy import Applied, Policy, unmatched
 from nlsql_gateway.server import users
@@ -259,6 +260,34 @@ async def catalog_of(settings: Settings, database: str, policy: Policy) -> Catal
 
 def policy_schema() -> str:
     return policy_tools.schema()
+
+
+async def verifying(
+    config: Path,
+    *,
+    record_id: str | None,
+    question: str | None,
+    wording: str | None,
+    parameters: dict[str, str],
+) -> verification.Planned:
+    """What ``verify`` would write. Raises ConfigError, AuditError."""
+    settings = load(config)
+    if settings.ask.semantics is None:
+        raise ConfigError(f"{config}: ask.semantics: no semantics file is named there")
+    recorded = verification.find(settings.audit.path, record_id=record_id, question=question)
+    today = datetime.now(UTC).date()
+    entry = made(wording or recorded.question, recorded.sql, parameters, today)
+    try:
+        judged = await explain(config, recorded.sql, user=recorded.user, database=recorded.database)
+        now = " ".join(part for part in (judged["verdict"], judged["sqlstate"], judged["message"]) if part != "00000")
+    except UpstreamError as error:
+        now = f"not known: {error.message}"
+    return verification.Planned(recorded, settings.ask.semantics, entry, now.strip())
+
+
+def write_verified(planned: verification.Planned, by: str, confirmed: Callable[[], bool]) -> bool:
+    """Whether it was written. Raises ConfigError."""
+    return verification.write(planned, by, confirmed)
 
 
 def semantics_schema() -> str:

@@ -17,6 +17,9 @@ from typing import Any
 import click
 
 from nlsql_gateway import __version__, app
+from nlsql_gateway.cli_options import TEXT_MAY_BEGIN_WITH_DASHES as _TEXT_MAY_BEGIN_WITH_DASHES
+from nlsql_gateway.cli_options import config_option as _config
+from nlsql_gateway.cli_semantics import semantics, verify
 from nlsql_gateway.config import client_password
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
 from nlsql_gateway.evaluation.command import Options
@@ -36,20 +39,6 @@ class _Commands(click.Group):
                 if text:
                     click.echo(f"{label}: {text}", err=True)
             ctx.exit(2 if isinstance(error, ConfigError | AuditError) else 1)
-
-
-_TEXT_MAY_BEGIN_WITH_DASHES = {"ignore_unknown_options": True}
-"""``nlsql-gateway explain "-- ask: …"`` has no unknown option."""
-
-_config = click.option(
-    "--config",
-    "-c",
-    "config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("gateway.yaml"),
-    show_default=True,
-    help="The gateway's settings.",
-)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -240,15 +229,8 @@ def policy_schema() -> None:
     click.echo(app.policy_schema(), nl=False)
 
 
-@main.group()
-def semantics() -> None:
-    """What words mean: the file that ask.semantics names."""
-
-
-@semantics.command("schema")
-def semantics_schema() -> None:
-    """Print the JSON Schema of semantics files, for editors."""
-    click.echo(app.semantics_schema(), nl=False)
+main.add_command(semantics)
+main.add_command(verify)
 
 
 @main.group()

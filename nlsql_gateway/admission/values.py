@@ -113,6 +113,7 @@ class Judgement:
             relations=self.relations,
             functions=self.functions,
             question=self.question,
+            answer=answer.sql if answer else "",
             model=answer.model if answer else "",
             model_version=answer.version if answer else "",
             attempts=answer.attempts if answer else 0,

@@ -7,7 +7,7 @@ knows where the chain ends. One audit path may have several such *chains*, one f
 """
 
 from nlsql_gateway.audit.chains import Held, Tail, chain_path, chains, verify_all
-from nlsql_gateway.audit.reading import last, read_from, readable
+from nlsql_gateway.audit.reading import last, plain, read_from, readable
 from nlsql_gateway.audit.record import (
     DecisionRecord,
     ExecutionRecord,
@@ -37,6 +37,7 @@ __all__ = [
     "chain_path",
     "chains",
     "last",
+    "plain",
     "read_from",
     "readable",
     "verify",

@@ -70,6 +70,8 @@ def readable(record: dict[str, Any]) -> str:
             question = record.get("question")
             words = f"ask: {question}" if question is not None else str(record.get("text"))
             parts = [when, who, verdict, _short(words)]
+            if question is not None:
+                parts.append(f"id {record.get('id')}")  # `nlsql-gateway verify` asks for it
         case "execution":
             count = len(record.get("parameters") or ())
             parts = [when, str(record.get("user")), "execute", f"{count} parameter{'' if count == 1 else 's'}"]
@@ -86,7 +88,7 @@ def readable(record: dict[str, Any]) -> str:
             parts = [when, "repaired", f"head {record.get('end')}", f"{record.get('torn_bytes')} torn bytes"]
         case _:
             parts = ["damaged record: see nlsql-gateway audit verify"]
-    return "  ".join(_plain(part) for part in parts)
+    return "  ".join(plain(part) for part in parts)
 
 
 def _record(line: bytes) -> dict[str, Any]:
@@ -103,5 +105,6 @@ def _short(text: str) -> str:
     return words if len(words) <= TEXT_WIDTH else words[: TEXT_WIDTH - 1] + "…"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Without control characters."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)

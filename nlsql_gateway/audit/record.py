@@ -68,6 +68,8 @@ class Ruling:
     "Every function called."
     question: str | None
     "The words of the question; null when the text is SQL."
+    answer: str
+    "The SQL that the question became, before the policy changed it; empty when there is none."
     model: str
     "That wrote the SQL; empty when a person did."
     model_version: str
@@ -222,7 +224,7 @@ def _shared(origin: Origin, ruling: Ruling) -> tuple[str, str, str, str, str, st
     """
     say = _encode
     before = (
-        f'{{"address":{say(origin.address)},"application_name":{say(origin.application_name)},'
+        f'{{"address":{say(origin.address)},"answer":{say(ruling.answer)},"application_name":{say(origin.application_name)},'
         f'"attempts":{ruling.attempts},"cached":{say(ruling.cached)},"catalog":{say(ruling.catalog)},"confidence":{say(ruling.confidence)},'
         f'"connection":{say(origin.connection)},"database":{say(origin.database)},'
         f'"functions":{say(ruling.functions)}'

@@ -19,13 +19,13 @@ import hashlib
 import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from nlsql_gateway.errors import ConfigError
+from nlsql_gateway.server.replacing import replace_file
 from nlsql_gateway.wire.scram import ITERATIONS, Verifier
 
 __all__ = ["Users", "Verifier", "add", "load"]
@@ -116,7 +116,7 @@ def _write(path: Path, name: str, entry: str) -> None:
         kept.append(entry)
     if not any(map(_DECOY.fullmatch, lines)):
         kept.insert(0, f"; decoy {secrets.token_hex(32)}")
-    _replace(path, "".join(f"{line}\n" for line in kept))
+    replace_file(path, "".join(f"{line}\n" for line in kept))
 
 
 @contextmanager
@@ -172,24 +172,3 @@ def _parse(path: Path, number: int, line: str) -> tuple[str, str]:
 
 def _quoted(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one, whatever happens in between."""
-    target = path.resolve()  # a symbolic link stays one
-    temporary = ""
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # mode 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            if target.exists():
-                owner = target.stat()
-                with suppress(PermissionError):  # only root can give a file to the service's user
-                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise ConfigError(f"{path}: {error.strerror}") from error

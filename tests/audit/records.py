@@ -28,6 +28,7 @@ RULING: Final = Ruling(
     relations=("public.customers",),
     functions=(),
     question=None,
+    answer="",
     model="",
     model_version="",
     attempts=0,

@@ -59,7 +59,7 @@ def test_readable_lines(tmp_path: Path) -> None:
     lines = [readable(record) for record in last(path, 3)]
     assert lines[0].startswith("2026-03-01 12:30:15  ada@shop  deny 42501 no_rule  SELECT * FROM ttt")
     assert lines[0].endswith("t…")
-    assert lines[1] == "2026-03-01 12:30:15  ada@shop  allow  ask: top customers?"
+    assert lines[1] == "2026-03-01 12:30:15  ada@shop  allow  ask: top customers?  id d1"
     assert lines[2] == "2026-03-01 12:30:15  c1  ended 00000  3 rows  1.25 ms"
 
 
