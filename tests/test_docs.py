@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 from nlsql_gateway import cli, config, errors, policy
 from nlsql_gateway.ask import load_semantics
 from nlsql_gateway.config import Settings
+from nlsql_gateway.evaluation.differences import DIFFERENCES
 from nlsql_gateway.evaluation.score import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -204,8 +205,9 @@ def test_every_line_of_the_checklist_has_a_test_that_exists(duty: str, shown: st
         assert name in names, f"{file} has no {name}"
 
 
-def test_every_stage_of_an_evaluation_is_documented() -> None:
+@pytest.mark.parametrize("names", [STAGES, DIFFERENCES])
+def test_every_word_of_an_evaluation_is_documented(names: dict[str, str]) -> None:
     text = (ROOT / "docs" / "evaluation.md").read_text()
-    assert [line for line in text.splitlines() if line.startswith("| `") and line.split("`")[1] in STAGES] == [
-        f"| `{stage}` | {meaning} |" for stage, meaning in STAGES.items()
+    assert [line for line in text.splitlines() if line.startswith("| `") and line.split("`")[1] in names] == [
+        f"| `{name}` | {meaning} |" for name, meaning in names.items()
     ]

@@ -5,11 +5,12 @@ All charts are WIDTH wide. Where there is an old run its marks stand beside the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log2
 from typing import Final
 
+from nlsql_gateway.evaluation.differences import DIFFERENCES
 from nlsql_gateway.evaluation.score import STAGES, Result
 from nlsql_gateway.evaluation.totals import Point, Totals
 
@@ -69,16 +70,26 @@ def _measure(found: Totals) -> tuple[float | None, str]:
 
 def stages(found: Totals, old: Totals | None) -> Bars:
     """How many questions were lost at each stage."""
-    was = old.stages if old is not None else {}
-    names = [stage for stage in STAGES if found.stages.get(stage) or was.get(stage)]
-    most = max((*found.stages.values(), *was.values(), 1))
-    rows = []
-    for place, name in enumerate(names):
-        count, before = found.stages.get(name, 0), was.get(name, 0)
-        text = f"{count}" if old is None else f"{count} ({count - before:+d})"
-        width = None if old is None else before / most * _BAR
-        rows.append(Bar(name, text, place * _ROW, count / most * _BAR, width, name == "right"))
-    return Bars("Where questions were lost", tuple(rows))
+    return _counts("Where questions were lost", STAGES, found.stages, None if old is None else old.stages)
+
+
+def differences(found: Totals, old: Totals | None) -> Bars:
+    """In what wrong rows differed."""
+    before = None if old is None else old.differences
+    return _counts("In what wrong rows differ from the nearest gold's", DIFFERENCES, found.differences, before)
+
+
+def _counts(title: str, order: Iterable[str], found: Mapping[str, int], old: Mapping[str, int] | None) -> Bars:
+    was = old or {}
+    most = max((*found.values(), *was.values(), 1))
+    rows: list[Bar] = []
+    for name in order:
+        count, before = found.get(name, 0), was.get(name, 0)
+        if count or before:
+            text = f"{count}" if old is None else f"{count} ({count - before:+d})"
+            width = None if old is None else before / most * _BAR
+            rows.append(Bar(name, text, len(rows) * _ROW, count / most * _BAR, width, name == "right"))
+    return Bars(title, tuple(rows))
 
 
 @dataclass(frozen=True, slots=True)

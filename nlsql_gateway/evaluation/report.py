@@ -46,6 +46,7 @@ def render(run: Run, older: Sequence[Run] = ()) -> str:
         charts=[
             *(charts.accuracies(f"Right, by {title}", groups[title], old_groups.get(title, {})) for title in groups),
             charts.stages(found, before),
+            charts.differences(found, before),
         ],
         curve=charts.curve(curve(run.results), [] if old is None else curve(old.results)),
         latencies=charts.latencies(run.results, None if old is None else old.results),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from nlsql_gateway.evaluation.differences import Difference, nearest
 from nlsql_gateway.evaluation.golds import expand
 from nlsql_gateway.evaluation.questions import Question
 from nlsql_gateway.evaluation.tables import Table, equal
@@ -109,6 +110,8 @@ class Result:
     confidence: float | None
     source: Source
     "Who gave the SQL; '' where there is none."
+    difference: Difference | None
+    "In what wrong rows differ from the nearest gold's."
     model: str
 
 
@@ -141,6 +144,9 @@ def score(question: Question, reply: Reply, golds: Sequence[Gold]) -> Result:
         attempts=reply.attempts,
         confidence=reply.confidence,
         source=reply.source,
+        difference=(
+            nearest((gold.table for gold in golds), reply.table) if stage == "wrong rows" and reply.table else None
+        ),
         model=reply.model,
     )
 

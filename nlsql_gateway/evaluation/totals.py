@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
+from nlsql_gateway.evaluation.differences import DIFFERENCES
 from nlsql_gateway.evaluation.score import STAGES, Result
 from nlsql_gateway.sql.difficulty import LEVELS
 
@@ -48,6 +49,8 @@ class Totals:
     verified: int
     "Answers from verified questions."
     stages: dict[str, int]
+    differences: dict[str, int]
+    "Of wrong rows from the nearest gold's."
 
 
 def totals(results: Sequence[Result]) -> Totals:
@@ -59,6 +62,7 @@ def totals(results: Sequence[Result]) -> Totals:
     abstentions = [result for result in scored if result.abstained]
     seconds = [result.seconds for result in scored]
     stages = Counter[str](result.stage for result in results)
+    differences = Counter[str | None](result.difference for result in results)
     return Totals(
         questions=len(results),
         answerable=len(answerable),
@@ -78,6 +82,7 @@ def totals(results: Sequence[Result]) -> Totals:
         cached=sum(result.source == "cache" for result in scored),
         verified=sum(result.source == "verified" for result in scored),
         stages={stage: stages[stage] for stage in STAGES if stages[stage]},
+        differences={name: differences[name] for name in DIFFERENCES if differences[name]},
     )
 
 

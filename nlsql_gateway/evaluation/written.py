@@ -16,7 +16,7 @@ VERSION: Final = 1
 """Of the format; raised when an older reader would misread it."""
 
 
-_SINCE: Final = {"source": ""}
+_SINCE: Final = {"source": "", "difference": None}
 "Keys of a question that came later, and what a file without them means."
 _ABOUT: Final = frozenset({"file", "models", "gateway", "written"})
 "What the report tells of an older run."
