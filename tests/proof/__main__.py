@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
+from tests.proof import grouped
 from tests.proof.comparing import SAME, Ground, Report, differ
 
 
@@ -21,6 +22,7 @@ def main() -> int:
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     reports, began = {kind: Report() for kind in ("texts", "trees")}, time.monotonic()
+    outcome = grouped.Outcome()
     with (
         tempfile.TemporaryDirectory(prefix="nlsql-proof-") as folder,
         EmbeddedPostgres(Path(folder), durable=False, settings={"autovacuum": "off"}) as postgres,
@@ -31,14 +33,21 @@ def main() -> int:
             kind = ("texts", "trees")[world % 2]
             report = reports[kind]
             seen, count = len(report.faults), min(options.each, options.queries - done)
-            differ(ground, world, count, report, trees=kind == "trees")
+            differ(ground, world, count, report, trees=kind == "trees", enriched=world // 2 % 2 == 1)
             for fault in report.faults[seen : seen + 3]:
                 print(fault, flush=True)
+            if world % 4 == 3:
+                grouped.compare(ground, world, options.each // 20, outcome)
             done, world = done + count, world + 1
             print(f"{time.monotonic() - began:.0f} s, {done} queries, {len(report.faults)} faults", flush=True)
     for kind, report in reports.items():
         print(f"{kind}: {report.lines()}")
-    bad = any(report.faults or report.overblocked for report in reports.values())
+    print(
+        f"columns for aggregates only: {dict(outcome.counts)}, {len(outcome.faults)} faults",
+        *outcome.faults[:3],
+        sep="\n",
+    )
+    bad = bool(outcome.faults) or any(report.faults or report.overblocked for report in reports.values())
     return bad or reports["trees"].same < SAME
 
 

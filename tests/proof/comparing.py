@@ -16,7 +16,7 @@ from psycopg import pq
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.e2e import harness
-from tests.proof import native, world
+from tests.proof import native, rich, world
 from tests.proof.queries import Query, Writer
 from tests.proof.trees.queries import TreeWriter
 from tests.proof.world import World
@@ -261,9 +261,18 @@ class Ground:
             self.postgres.execute(f"DROP DATABASE {database} WITH (FORCE)")
 
 
-def differ(ground: Ground, seed: int, count: int, report: Report, policy: str = "", *, trees: bool = False) -> None:
+def differ(
+    ground: Ground,
+    seed: int,
+    count: int,
+    report: Report,
+    policy: str = "",
+    *,
+    trees: bool = False,
+    enriched: bool = False,
+) -> None:
     """``count`` queries on the world ``seed``; ``policy``: what the gateway has in the place of the world's."""
-    of = world.build(seed)
+    of = rich.enrich(world.build(seed)) if enriched else world.build(seed)
     with ground.gateway(of, policy=policy) as running, contextlib.ExitStack() as stack:
         arenas = []
         for person in of.people:

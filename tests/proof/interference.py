@@ -51,7 +51,7 @@ def changed(ground: Ground, of: World, person: str, database: str) -> dict[str, 
     for table, rows in of.rows.items():
         over = _over(of, table)
         conditions = [row_condition(of, one, rules) for one in over if (rules := of.rules(person, one.name))]
-        unseen = " AND ".join(["true", *(f"({bound(text, person)}) IS NOT TRUE" for text in conditions)])
+        unseen = " AND ".join(["true", *(f"({bound(of, text, person)}) IS NOT TRUE" for text in conditions)])
         found = ground.postgres.execute(f'SELECT "Id" FROM app.{quoted(table)} WHERE {unseen}', database)
         hidden = {int(line) for line in found.split()}
         names = [name for name, _ in of.relations[table].columns if name != of.relations[table].generated]

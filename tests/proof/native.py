@@ -3,6 +3,8 @@ and plainly, as tables that hold just what the person may see."""
 
 from __future__ import annotations
 
+import re
+
 from tests.proof.world import PEOPLE, Relation, Rule, World, literal, quoted
 
 
@@ -20,7 +22,7 @@ def native(world: World, person: str) -> str:
             continue
         if relation.view or _varies(rules):
             cells = ", ".join(f"{_cell(world, relation, rules, c, person)} AS {quoted(c)}" for c, _ in relation.columns)
-            condition = bound(row_condition(world, relation, rules), person)
+            condition = bound(world, row_condition(world, relation, rules), person)
             texts.append(
                 f"CREATE VIEW {name} WITH (security_barrier) AS SELECT {cells} FROM {source} WHERE {condition};"
             )
@@ -39,7 +41,7 @@ def plain(world: World, person: str) -> str:
             cells = ", ".join(
                 f"{_cell(world, relation, rules, c, person)} AS {quoted(c)}" for c in shown(relation, rules)
             )
-            condition = bound(row_condition(world, relation, rules), person)
+            condition = bound(world, row_condition(world, relation, rules), person)
             texts.append(
                 f"CREATE TABLE plain_{person}.{quoted(relation.name)} AS SELECT {cells}"
                 f" FROM app.{quoted(relation.name)} WHERE {condition};"
@@ -72,7 +74,7 @@ def _cell(world: World, relation: Relation, rules: list[Rule], column: str, pers
     if masked:
         mask = world.masks[relation.parent or relation.name, column][1].format(c=name)
         cases += [f"WHEN {text} THEN {mask}" for text in masked]
-    return bound(f"(CASE {' '.join(cases)} END)::{type_}", person) if cases else f"NULL::{type_}"
+    return bound(world, f"(CASE {' '.join(cases)} END)::{type_}", person) if cases else f"NULL::{type_}"
 
 
 def _policies(world: World, relation: Relation, rules: list[Rule], name: str, person: str) -> list[str]:
@@ -86,13 +88,22 @@ def _policies(world: World, relation: Relation, rules: list[Rule], name: str, pe
     else:
         found += [(rule.condition(), "PERMISSIVE") for rule in rules]
     return [
-        f"CREATE POLICY p{number} ON {name} AS {kind} FOR SELECT TO native_{person} USING ({bound(text, person)});"
+        f"CREATE POLICY p{number} ON {name} AS {kind} FOR SELECT TO native_{person}"
+        f" USING ({bound(world, text, person)});"
         for number, (text, kind) in enumerate(found)
     ]
 
 
-def bound(text: str, person: str) -> str:
+def bound(world: World, text: str, person: str) -> str:
+    """The text with the person's attributes as literals."""
     region, tenants = PEOPLE[person]
-    array = f"ARRAY[{', '.join(map(str, tenants))}]"
-    named = text.replace("person.region", literal(region)).replace("person.tenants", array)
-    return named.replace("person.name", literal(person))
+    values: dict[str, str] = {
+        "region": literal(region),
+        "tenants": f"ARRAY[{', '.join(map(str, tenants))}]",
+        "name": literal(person),
+    }
+    for name, value in world.given.get(person, {}).items():
+        items = value if isinstance(value, list) else None
+        text_of = f"ARRAY[{', '.join(map(literal, items))}]" if items is not None else literal(value)
+        values[name] = f"{text_of}::{world.attributes[name]}"
+    return re.sub(r"person\.(\w+)", lambda found: values[found[1]], text)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
-from tests.proof import world
+from tests.proof import grouped, world
 from tests.proof.comparing import SAME, Arena, Ground, Report, compare, differ, query_for
 from tests.proof.interference import interfere
 
@@ -31,7 +31,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 def test_the_gateway_answers_as_row_security_and_as_filtered_copies(ground: Ground) -> None:
     report = Report()
     for seed in SEEDS:
-        differ(ground, seed, 80, report)
+        differ(ground, seed, 80, report, enriched=seed > 3)
     assert not report.faults, report.faults[0]
     assert report.verdicts["same"] > report.queries * 0.4, report.lines()
     assert not report.overblocked, report.lines()
@@ -41,13 +41,28 @@ def test_the_gateway_answers_as_row_security_and_as_filtered_copies(ground: Grou
 def test_queries_as_sqlsmith_writes_them(ground: Ground) -> None:
     report = Report()
     for seed in (6, 7, 16):
-        differ(ground, seed, 60, report, trees=True)
+        differ(ground, seed, 60, report, trees=True, enriched=seed == 7)
     print(report.lines())
     assert not report.faults, report.faults[0]
     assert report.same > SAME, report.lines()
     assert report.ran > report.queries * 0.9, report.lines()
     assert not report.overblocked, report.lines()
     assert len(report.constructs) > 40, report.lines()
+
+
+def test_columns_for_aggregates_only(ground: Ground) -> None:
+    outcome = grouped.Outcome()
+    grouped.compare(ground, 4, 10, outcome)
+    assert not outcome.faults, outcome.faults[0]
+    assert outcome.counts["same"] > 20, outcome.counts
+    assert outcome.counts["forbidden"] > 40, outcome.counts
+    assert not any(name.startswith("blocked") for name in outcome.counts), outcome.counts
+
+
+def test_a_gateway_that_shows_smaller_groups_is_found(ground: Ground) -> None:
+    outcome = grouped.Outcome()
+    grouped.compare(ground, 1, 12, outcome, loosened=True)
+    assert outcome.faults
 
 
 @pytest.mark.parametrize("key", ["rows", "masks"])

@@ -7,6 +7,8 @@ A column's name says its type, so that NATURAL and USING always fit. The tables 
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -121,6 +123,14 @@ class World:
     masks: dict[tuple[str, str], tuple[object, str]] = field(default_factory=dict)
     top: dict[str, str] = field(default_factory=dict)
     "Of a relation the filter for everybody."
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    "Declared ones, and their types."
+    given: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    "Of each person those that they have, besides region and tenants."
+    absent: set[str] = field(default_factory=set)
+    "Roles that count in other networks only: they give nothing here, but deny."
+    denied: list[tuple[str, str, frozenset[str]]] = field(default_factory=list)
+    "A role ('': everybody), a relation, and columns; none: all of it."
 
     def insert(self, rows: dict[str, list[tuple[object, ...]]]) -> str:
         """SQL that fills the tables."""
@@ -142,7 +152,14 @@ class World:
 
     def policy(self) -> str:
         users = {
-            name: {"roles": list(roles), "attributes": {"region": PEOPLE[name][0], "tenants": list(PEOPLE[name][1])}}
+            name: {
+                "roles": list(roles),
+                "attributes": {
+                    "region": PEOPLE[name][0],
+                    "tenants": list(PEOPLE[name][1]),
+                    **self.given.get(name, {}),
+                },
+            }
             for name, roles in self.people.items()
         }
         document = {
@@ -150,15 +167,23 @@ class World:
             "name": f"proof-{self.seed}",
             "hash_key": KEY,
             "search_path": ["app"],
+            "attributes": dict(self.attributes),
             "users": users,
+            "deny": self._denied(""),
             "rows": [{"tables": f"app.{name}", "using": text} for name, text in self.top.items()],
-            "roles": {role: self._role(rules) for role, rules in self.roles.items()},
+            "roles": {role: self._role(role, rules) for role, rules in self.roles.items()},
         }
-        if not self.top:
-            del document["rows"]
-        return yaml.safe_dump(document, sort_keys=False)
+        kept = {key: value for key, value in document.items() if value}
+        return yaml.safe_dump(kept, sort_keys=False)
 
-    def _role(self, rules: dict[str, Rule]) -> dict[str, object]:
+    def _denied(self, role: str) -> list[object]:
+        return [
+            {"tables": f"app.{name}", "columns": sorted(columns)} if columns else f"app.{name}"
+            for one, name, columns in self.denied
+            if one == role
+        ]
+
+    def _role(self, role: str, rules: dict[str, Rule]) -> dict[str, object]:
         read: list[object] = []
         rows: list[object] = []
         masks: list[object] = []
@@ -181,10 +206,42 @@ class World:
                 {"columns": f"app.{name}.{column}", "with": self.masks[name, column][0]}
                 for column in sorted(rule.masked)
             ]
-        return {key: value for key, value in (("read", read), ("rows", rows), ("masks", masks)) if value}
+        found: dict[str, object] = {"read": read, "rows": rows, "masks": masks, "deny": self._denied(role)}
+        if self.attributes:
+            found["from"] = "10.9.0.0/16" if role in self.absent else ["127.0.0.0/8", "::1/128"]
+            found["when"] = {"hours": "00:00-24:00", "days": "mon-sun"}
+        return {key: value for key, value in found.items() if value}
 
     def rules(self, person: str, name: str) -> list[Rule]:
-        return [self.roles[role][name] for role in self.people[person] if name in self.roles[role]]
+        """What each of the person's roles that count gives of it; empty: nothing."""
+        closed: set[str] = set()
+        for role, denied, columns in self.denied:
+            if role in ("", *self.people[person]) and self._related(denied, name):
+                closed |= columns or {column for column, _ in self.relations[name].columns}
+        top = self.top.get(self.relations[name].parent or name, "")
+        roles = [role for role in self.people[person] if role not in self.absent and name in self.roles[role]]
+        rules = [rule for role in roles if (rule := self._for(person, self.roles[role][name], closed)) is not None]
+        return rules if self._has(person, top) else []
+
+    def _related(self, denied: str, name: str) -> bool:
+        """What is denied of a table is denied of its children and its parent."""
+        one, other = self.relations[denied], self.relations[name]
+        return denied == name or one.parent == name or other.parent == denied
+
+    def _has(self, person: str, text: str) -> bool:
+        """Whether the person has all attributes in the text."""
+        given = {"region", "tenants", "name", *self.given.get(person, {})}
+        return set(re.findall(r"person\.(\w+)", text)) <= given
+
+    def _for(self, person: str, rule: Rule, closed: set[str]) -> Rule | None:
+        """None: a restrictive filter, or all permissive ones, need what the person lacks; or nothing is left."""
+        filters = tuple((text, permissive) for text, permissive in rule.filters if self._has(person, text))
+        lost = set(rule.filters) - set(filters)
+        if any(not permissive or all(not one for _, one in filters) for _, permissive in lost):
+            return None
+        if not rule.columns - closed:
+            return None
+        return Rule(rule.columns - closed, rule.masked - closed, filters)
 
 
 def build(seed: int) -> World:
