@@ -18,6 +18,7 @@ from typing import Any
 
 from nlsql_gateway import audit, log, policy_tools, serving, verification
 from nlsql_gateway.admission import Client
+from nlsql_gateway.ask import rollout
 from nlsql_gateway.ask.semantics_hints import unmatched as unmatched_words
 from nlsql_gateway.ask.semantics_schema import json_schema
 from nlsql_gateway.ask.verified_making import entry as made
@@ -349,6 +350,28 @@ def pull_model(*, verify: bool) -> str:
 
     path = model.pull_with_bar(verify=verify)
     return f"model {path}"
+
+
+def model_versions(config: Path) -> Iterator[str]:
+    """A line for each version of the model on each Triton. Raises ConfigError, ModelUnavailable."""
+    model, urls = _tritons(config)
+    for url in urls:
+        for version in rollout.versions(url, model):
+            yield f"{url} {model} {version.number} {version.state} {version.reason}".rstrip()
+
+
+def load_model(config: Path) -> Iterator[str]:
+    """Have each Triton load the newest version, one after the other. Raises ConfigError, ModelUnavailable."""
+    model, urls = _tritons(config)
+    for url in urls:
+        yield f"{url} {model} {rollout.load(url, model)} answers"
+
+
+def _tritons(config: Path) -> tuple[str, tuple[str, ...]]:
+    ask = load(config).ask
+    if ask.backend != "triton":
+        raise ConfigError(f"{config}: ask.backend is {ask.backend}: only Triton's models have versions")
+    return ask.model, ask.urls or (ask.url,)
 
 
 def serve_model(grpc_port: int, models: tuple[str, ...], *, ready: Callable[[str, int], None]) -> None:

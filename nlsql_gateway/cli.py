@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from nlsql_gateway import __version__, app
+from nlsql_gateway.cli_model import model
 from nlsql_gateway.cli_options import TEXT_MAY_BEGIN_WITH_DASHES as _TEXT_MAY_BEGIN_WITH_DASHES
 from nlsql_gateway.cli_options import config_option as _config
 from nlsql_gateway.cli_semantics import semantics, verify
@@ -339,24 +340,7 @@ def _asking(count: int) -> Iterator[Callable[[Result], None]]:
         yield tell
 
 
-@main.group()
-def model() -> None:
-    """The embedded model."""
-
-
-@model.command("pull")
-@click.option("--verify", is_flag=True, help="Check the digest of a model that is there already.")
-def model_pull(*, verify: bool) -> None:
-    """Fetch the embedded model, resuming where an earlier pull stopped; a wrong digest is refused."""
-    click.echo(app.pull_model(verify=verify))
-
-
-@model.command("serve")
-@click.option("--grpc-port", default=8001, show_default=True, help="0: any free port.")
-@click.option("--model", "models", multiple=True, help="A model of the repository; default: the embedded one.")
-def model_serve(grpc_port: int, models: tuple[str, ...]) -> None:
-    """Serve the model repository through Triton alone, until SIGTERM. Prints "ready HOST PORT"."""
-    app.serve_model(grpc_port, models, ready=lambda host, port: click.echo(f"ready {host} {port}"))
+main.add_command(model)
 
 
 @main.command()

@@ -96,18 +96,32 @@ _FAULTS = (
 (core, dynamic batching's queue policy); our own models use the same."""
 
 
-def probe(url: str, model: str, *, timeout: float) -> bool:
+def address(url: str) -> tuple[str, bool]:
+    """``host:port`` of ``url``, and whether it is TLS. Raises ConfigError."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme not in ("grpc", "grpcs") or not parts.hostname or port is None or parts.path.strip("/"):
+        raise ConfigError(f"ask.url: {url}: expected grpc://host:port or grpcs://host:port")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{host}:{port}", parts.scheme == "grpcs"
+
+
+def probe(url: str, model: str, *, timeout: float, version: str = "") -> bool:
     """Whether ``model`` answers a canary within ``timeout`` seconds. Blocks; for a caller without an event loop.
 
     Not ``ready`` in a loop of its own: grpc.aio serves one event loop at a time in a process.
     """
-    client = BlockingClient(url.removeprefix("grpc://"))
+    where, tls = address(url)
+    client = BlockingClient(where, ssl=tls)
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     try:
-        if not client.is_model_ready(model, client_timeout=timeout):
+        if not client.is_model_ready(model, version, client_timeout=timeout):
             return False
         client.start_stream(lambda result, error: answers.put(error), stream_timeout=timeout)  # noqa: ARG005 - by keyword
-        client.async_stream_infer(model, _inputs(_CANARY, {"max_tokens": 1}))
+        client.async_stream_infer(model, _inputs(_CANARY, {"max_tokens": 1}), model_version=version)
         return answers.get(timeout=timeout) is None
     except (InferenceServerException, queue.Empty):
         return False
@@ -122,16 +136,7 @@ class TritonGenerator:
     """
 
     def __init__(self, url: str, model: str, *, version: str = "", root_certificates: str | None = None) -> None:
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError:
-            port = None
-        if parts.scheme not in ("grpc", "grpcs") or not parts.hostname or port is None or parts.path.strip("/"):
-            raise ConfigError(f"ask.url: {url}: expected grpc://host:port or grpcs://host:port")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        self._where = f"{host}:{port}"
-        self._tls = parts.scheme == "grpcs"
+        self._where, self._tls = address(url)
         self._root_certificates = root_certificates
         self._model = model
         self._version = version

@@ -36,10 +36,10 @@ class Scripted:
 
 
 @contextmanager
-def scripted(folder: Path, port: int = 0) -> Iterator[Scripted]:
+def scripted(folder: Path, port: int = 0, *, repository: Path = REPOSITORY) -> Iterator[Scripted]:
     answers, seen = folder / "answers.json", folder / "seen.jsonl"
     answers.write_text('[{"contains": "", "text": "SELECT 1"}]')
     seen.write_text("")
     environment = {"SCRIPTED_ANSWERS": str(answers), "SCRIPTED_SEEN": str(seen)}
-    with EmbeddedTriton(REPOSITORY, ["scripted"], port, environment=environment, cache=folder / "cache") as server:
+    with EmbeddedTriton(repository, ["scripted"], port, environment=environment, cache=folder / "cache") as server:
         yield Scripted(server, answers, seen)

@@ -34,6 +34,7 @@ _ENVIRONMENT = os.environ  # noqa: TID251 - not the gateway's process but Triton
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
+        self._version = f"scripted-{args['model_version']}"
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
@@ -78,7 +79,7 @@ class TritonPythonModel:
         for index, part in enumerate(parts):
             tensors = [
                 _tensor("text_output", part),
-                _tensor("model_version", "scripted-1"),
+                _tensor("model_version", self._version),
                 pb_utils.Tensor("cumulative_logprob", np.array([rule.get("logprob", 0)], dtype=np.float32)),
                 pb_utils.Tensor("num_output_tokens", np.array([len(text.split())], dtype=np.uint32)),
             ]
