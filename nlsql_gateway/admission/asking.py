@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
+from time import monotonic
+from typing import Final
 
 from nlsql_gateway.admission.values import Client
 from nlsql_gateway.ask import (
@@ -24,9 +26,12 @@ from nlsql_gateway.ask import (
     verified,
     with_joins,
 )
-from nlsql_gateway.errors import AskTimeout, ModelUnavailable, Unanswerable
+from nlsql_gateway.errors import AskError, AskTimeout, ModelUnavailable, Unanswerable
 from nlsql_gateway.policy import Policy, rights, visible
 from nlsql_gateway.sql import Catalog
+
+LOOK_S: Final = 1.0
+"""Seconds between two looks at which version of the model serves, and how long one may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,9 @@ class Asking:
     "What the model answered before."
     semantics: Callable[[], Semantics] = Semantics
     "What words mean, as the operator says."
+    _looked: float = -LOOK_S
+    _serving: str = ""
+    "What serves, as it last said."
 
     async def answer(self, asked: Asked, check: Check) -> Answer:
         """SQL for a question that passed ``check``; it is untrusted text all the same.
@@ -112,7 +120,7 @@ class Asking:
             asked.policy.version,
             asked.catalog.version,
             semantics.version,
-            self.asker.model,
+            f"{self.asker.model} {await self._version(self.asker)}".rstrip(),
             asked.today,
             (before.question, before.sql) if before is not None else ("", ""),
         )
@@ -125,6 +133,18 @@ class Asking:
             )
             self.answers.put(key, answer)
         return replace(answer, goes_on=before is not None)
+
+    async def _version(self, asker: Asker) -> str:
+        """What serves now: another version of the model may answer otherwise."""
+        if self.answers.is_off or monotonic() - self._looked < LOOK_S:
+            return self._serving
+        self._looked = monotonic()
+        try:
+            async with asyncio.timeout(LOOK_S):
+                self._serving = await asker.serving()
+        except (AskError, TimeoutError):
+            pass  # what was said before is still good; who asks something new is told what is wrong
+        return self._serving
 
 
 async def _verified(asked: Asked, meanings: Meanings, schema: Callable[[], Catalog], check: Check) -> Answer | None:

@@ -55,6 +55,10 @@ class Asker:
         """Its name, as configured."""
         return self._generator.model
 
+    async def serving(self) -> str:
+        """See Generator."""
+        return await self._generator.serving()
+
     async def answer(
         self,
         question: str,

@@ -1,8 +1,9 @@
 """AnswerCache: the questions that were answered before. What is kept is the SQL; it is decided on again at each use.
 
 A ``Key`` has everything in it that an answer depends on, so nothing has to be thrown away when one of the parts
-changes: what is not asked for any more goes out at the other end. The model's version is not known before the model is
-asked, so the first answer of another version makes all before it be forgotten. Refusals and errors are not kept.
+changes: what is not asked for any more goes out at the other end. Not every server says which version of the model it
+serves before it is asked, so the first answer of another version makes all before it be forgotten too. Refusals and
+errors are not kept.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Key(NamedTuple):
     catalog: str
     semantics: str
     model: str
-    "As configured."
+    "As configured, with what serves, as ``Generator.serving`` says."
     today: date
     "The person's: a question may say 'last month'."
     before: tuple[str, str] = ("", "")
@@ -67,6 +68,10 @@ class AnswerCache:
 
     def __len__(self) -> int:
         return len(self._known)
+
+    @property
+    def is_off(self) -> bool:
+        return not self._most
 
     def get(self, key: Key) -> Answer | None:
         """The answer to the same question; it says that it is ``cached``."""

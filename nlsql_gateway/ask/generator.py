@@ -55,4 +55,10 @@ class Generator(Protocol):
     async def ready(self) -> None:
         """Return when the model answers; raise ``ModelUnavailable`` otherwise."""
 
+    async def serving(self) -> str:
+        """What serves now, as a text that changes with the model's version; empty when the server does not say.
+
+        Asks no model, and takes milliseconds. Raises ``ModelUnavailable``.
+        """
+
     async def aclose(self) -> None: ...

@@ -92,6 +92,10 @@ class OpenAIGenerator:
                 f"the model {self._model} at {self._where} did not answer within {timeout:g} s", hint=_BUSY
             ) from error
 
+    async def serving(self) -> str:
+        """See Generator: these servers name a version with each answer only."""
+        return ""
+
     async def aclose(self) -> None:
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():

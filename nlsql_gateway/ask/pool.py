@@ -38,6 +38,8 @@ class _Server:
     "In a row; 0: it is well."
     rested: float = 0.0
     "When its rest is over, by the clock."
+    serving: str = ""
+    "As it said last."
     tried: bool = False
     "A canary is on its way to it."
 
@@ -79,6 +81,18 @@ class Pool:
         faults = await asyncio.gather(*(self._fault(server) for server in self._servers))
         if None not in faults:
             raise next(fault for fault in faults if fault is not None)
+
+    async def serving(self) -> str:
+        """See Generator: of all servers, each as it last said, since a question may go to any."""
+
+        async def look(server: _Server) -> None:
+            try:
+                server.serving = await server.generator.serving()
+            except AskError:
+                return  # what it said before: the others answer meanwhile
+
+        await asyncio.gather(*map(look, self._servers))
+        return ", ".join(server.serving for server in self._servers).strip(", ")
 
     async def aclose(self) -> None:
         for server in self._servers:

@@ -182,6 +182,14 @@ class TritonGenerator:
                 raise ModelUnavailable(fault.message, hint=_BUSY) from error
             raise fault from error
 
+    async def serving(self) -> str:
+        """See Generator: the number of the version that serves, and what its configuration names as its version."""
+        try:
+            traits = self._traits = await _read_traits(self._connected(), self._model, self._version, READY_TIMEOUT)
+        except (InferenceServerException, grpc.RpcError) as error:
+            raise self._fault(error, READY_TIMEOUT) from error
+        return f"{traits.number} {traits.label}".rstrip()
+
     async def aclose(self) -> None:
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():

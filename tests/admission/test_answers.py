@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import replace
 
 from nlsql_gateway.admission import Admission, Admitted, Client, Refused
-from nlsql_gateway.ask import AnswerCache, load_semantics
-from nlsql_gateway.errors import UpstreamError
+from nlsql_gateway.admission.asking import LOOK_S
+from nlsql_gateway.ask import AnswerCache, Asker, load_semantics
+from nlsql_gateway.errors import ModelUnavailable, UpstreamError
 from nlsql_gateway.policy import load
-from tests.admission.test_gate import CATALOG, CLIENT, POLICY, Log, Shop, gate
+from tests.admission.test_gate import CATALOG, CLIENT, POLICY, Log, Model, Shop, gate
 
 SHARED = POLICY.replace(
     "users:\n",
@@ -175,3 +176,31 @@ def test_a_verified_answer_leaves_what_the_model_said_alone() -> None:
     again = ask(admission, "ask: anything")
     assert isinstance(again, Admitted)
     assert "cached" in again.notices[0].detail
+
+
+def test_another_version_of_the_model_is_asked_anew() -> None:
+    admission = cached(COUNT, "SELECT 2")
+    model = admission.asking.asker._generator  # type: ignore[union-attr]  # there is one
+    assert isinstance(model, Model)
+    ask(admission, "ask: how many customers")
+    model.version = "2"
+    assert "cached" in notice(ask(admission, "ask: how many customers")), "within the second"
+    admission.asking._looked = -LOOK_S
+    assert "model: double 2; attempts: 1" in notice(ask(admission, "ask: how many customers"))
+
+
+def test_what_was_answered_before_is_there_while_the_server_is_gone() -> None:
+    class Gone(Model):
+        async def serving(self) -> str:
+            raise ModelUnavailable("gone")
+
+    admission = cached()
+    admission.asking.asker = Asker(Gone([COUNT]), prompt="chatml", repairs=0, max_tokens=100, max_prompt_tokens=2000)
+    ask(admission, "ask: how many customers")
+    admission.asking._looked = -LOOK_S
+    assert "cached" in notice(ask(admission, "ask: how many customers"))
+
+
+def notice(admitted: Admitted | Refused) -> str:
+    assert isinstance(admitted, Admitted)
+    return admitted.notices[0].detail

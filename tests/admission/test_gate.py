@@ -97,6 +97,7 @@ class Log:
 class Model:
     answers: list[str | Exception]
     model: str = "double"
+    version: str = "1"
     slow: bool = False
 
     async def generate(self, prompt: str, sampling: Sampling, *, timeout: float) -> Completion:
@@ -105,10 +106,13 @@ class Model:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return Completion(answer, "double", "1")
+        return Completion(answer, "double", self.version)
 
     async def ready(self) -> None:
         pass
+
+    async def serving(self) -> str:
+        return self.version
 
     async def aclose(self) -> None:
         pass

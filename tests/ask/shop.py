@@ -55,6 +55,7 @@ class Scripted:
         self.prompts: list[str] = []
         self.model = model
         self.pause = pause
+        self.version = "7"
 
     async def generate(self, prompt: str, sampling: Sampling, *, timeout: float) -> Completion:
         assert timeout > 0
@@ -62,10 +63,13 @@ class Scripted:
         await asyncio.sleep(self.pause)
         if not self.texts:
             raise ModelUnavailable("the script is over")
-        return Completion(self.texts.pop(0), self.model, "7")
+        return Completion(self.texts.pop(0), self.model, self.version)
 
     async def ready(self) -> None:
         """It always is."""
+
+    async def serving(self) -> str:
+        return self.version
 
     async def aclose(self) -> None:
         """Nothing is open."""

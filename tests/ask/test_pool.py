@@ -190,11 +190,16 @@ def test_a_server_whose_model_is_gone(pair: tuple[Scripted, Scripted]) -> None:
 
             async def work(pool: Pool) -> str:
                 await pool.ready()
+                assert await pool.serving() == "1", "the other one's"
                 return await ask(pool)
 
             assert use(pair, work) == "SELECT 2"
         finally:
             control.load_model("scripted")
+
+
+def test_what_serves_is_told_of_all_of_them(pair: tuple[Scripted, Scripted]) -> None:
+    assert use(pair, lambda pool: pool.serving()) == "1, 1"
 
 
 def test_a_server_killed_while_it_answers(pair: tuple[Scripted, Scripted], tmp_path: Path) -> None:

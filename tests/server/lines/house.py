@@ -42,6 +42,9 @@ class Model:
     async def ready(self) -> None:
         pass
 
+    async def serving(self) -> str:
+        return ""
+
     async def aclose(self) -> None:
         pass
 
