@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import sys
 import tempfile
@@ -12,6 +13,8 @@ from pathlib import Path
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.proof import grouped
 from tests.proof.comparing import SAME, Ground, Report, differ
+from tests.proof.ways import POOLED, WAYS
+from tests.server.bouncer import PROGRAM
 
 
 def main() -> int:
@@ -26,14 +29,22 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="nlsql-proof-") as folder,
         EmbeddedPostgres(Path(folder), durable=False, settings={"autovacuum": "off"}) as postgres,
+        contextlib.ExitStack() as stack,
     ):
         ground = Ground(postgres)
+        if PROGRAM is None:
+            print("without pgbouncer, which is not installed")
+        place = stack.enter_context(ground.pooled()) if PROGRAM is not None else ground
         world, done = options.seed, 0
         while done < options.queries:
             kind = ("texts", "trees")[world % 2]
             report = reports[kind]
             seen, count = len(report.faults), min(options.each, options.queries - done)
-            differ(ground, world, count, report, trees=kind == "trees", enriched=world // 2 % 2 == 1)
+            behind = place if world % 16 >= 12 else ground
+            ways = () if world // 4 % 2 == 0 else POOLED if behind.bouncer else tuple(WAYS)
+            workers = 2 if world % 16 in (5, 6) else 1
+            trees = kind == "trees"
+            differ(behind, world, count, report, trees=trees, enriched=world // 2 % 2 == 1, ways=ways, workers=workers)
             for fault in report.faults[seen : seen + 3]:
                 print(fault, flush=True)
             if world % 4 == 3:

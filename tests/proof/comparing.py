@@ -4,48 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import psycopg
-from psycopg import pq
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.e2e import harness
 from tests.proof import native, rich, world
-from tests.proof.queries import Query, Writer
+from tests.proof.queries import Writer
 from tests.proof.trees.queries import TreeWriter
+from tests.proof.ways import Answer, Query, chosen, run
 from tests.proof.world import World
+from tests.server.bouncer import pgbouncer
 
 SERVICE: Final = "proof_gateway"
-REFUSALS: Final = ("42", "0A", "25", "54")
-"""Classes of SQLSTATE that refuse a statement before any row is read."""
-
 
 BLOCKED: Final = 0.05
 """The largest share of queries that the gateway may refuse though PostgreSQL, by the same policy, does not."""
 SAME: Final = 0.85
 """The smallest share of queries of trees that run and are the same three ways."""
-
-
-class Answer(NamedTuple):
-    state: str
-    "The SQLSTATE; empty: it ran."
-    message: str = ""
-    columns: tuple[tuple[str, int], ...] = ()
-    rows: tuple[tuple[bytes | None, ...], ...] = ()
-
-    @property
-    def ran(self) -> bool:
-        return not self.state
-
-    @property
-    def refused(self) -> bool:
-        return self.state[:2] in REFUSALS
 
 
 @dataclass
@@ -66,7 +49,8 @@ class Report:
     @property
     def same(self) -> float:
         """The share that ran and gave the same three ways."""
-        return (self.verdicts["same"] + self.verdicts["same, no rows"]) / max(self.queries, 1)
+        answered = self.queries - self.verdicts["EXPLAIN ran"] - self.verdicts["EXPLAIN refused"]
+        return (self.verdicts["same"] + self.verdicts["same, no rows"]) / max(answered, 1)
 
     @property
     def overblocked(self) -> bool:
@@ -100,33 +84,6 @@ class Arena:
 
     def ask(self, query: Query) -> tuple[Answer, Answer, Answer]:
         return tuple(run(one, query) for one in (self.gateway, self.native, self.plain))  # type: ignore[return-value]
-
-
-def run(connection: psycopg.Connection[Any], query: Query) -> Answer:
-    line = connection.pgconn
-    if query.cursor:
-        line.exec_(b"BEGIN")
-        result = line.exec_(b"DECLARE c CURSOR FOR " + query.text.encode())
-        if result.status != pq.ExecStatus.FATAL_ERROR:
-            result = line.exec_(b"FETCH ALL FROM c")
-        answer = _answer(result)
-        line.exec_(b"ROLLBACK")
-        return answer
-    if query.parameters:
-        values = [str(value).encode() for value in query.parameters]
-        return _answer(line.exec_params(query.text.encode(), values, [23] * len(values)))
-    return _answer(line.exec_(query.text.encode()))
-
-
-def _answer(result: Any) -> Answer:
-    if result.status != pq.ExecStatus.TUPLES_OK:
-        state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"-----").decode()
-        words = (result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"").decode()
-        return Answer(state, words)
-    places = range(result.nfields)
-    columns = tuple(((result.fname(n) or b"").decode(), result.ftype(n)) for n in places)
-    rows = tuple(tuple(result.get_value(row, n) for n in places) for row in range(result.ntuples))
-    return Answer("", "", columns, rows)
 
 
 def same(left: Answer, right: Answer, ordered: bool) -> bool:
@@ -163,10 +120,36 @@ def verdict(answers: tuple[Answer, Answer, Answer], query: Query) -> str:
     return "both fail"
 
 
+def explained(arena: Arena, query: Query, answers: tuple[Answer, Answer, Answer]) -> str:
+    """What came of EXPLAIN: of tables of which rows or values are hidden it must not run."""
+    ours, _, plainly = answers
+    if not ours.ran:
+        return "EXPLAIN refused" if ours.refused else "both fail"
+    if plainly.refused:
+        return "FAULT: EXPLAIN ran, though the query must not on what is seen"
+    plan = "\n".join((row[0] or b"").decode() for row in ours.rows)
+    scanned = {name.strip('"') for name in re.findall(r' (?:Seq|Heap|Index|Index Only) Scan .*?on ("[^"]*"|\w+)', plan)}
+    for name in scanned & arena.world.relations.keys():
+        if "CTE of a table's name" not in query.constructs and re.search(rf'(?:FROM|JOIN|,) "?{name}\b', query.text):
+            rules = arena.world.rules(arena.person, name)
+            of = arena.world.relations[name]
+            open_rows = any(rule.condition() == "true" for rule in rules) and (of.parent or name) not in arena.world.top
+            if not open_rows or any(rule.masked for rule in rules):
+                return "FAULT: EXPLAIN ran where something is hidden"
+    return "EXPLAIN ran"
+
+
 def query_for(
-    of: World, person: str, number: int, chance: random.Random | None = None, *, trees: bool = False
+    of: World,
+    person: str,
+    number: int,
+    chance: random.Random | None = None,
+    *,
+    trees: bool = False,
+    ways: tuple[str, ...] = (),
 ) -> Query:
-    """The query of this number. A few name what the person may not see. ``trees``: as SQLsmith writes them."""
+    """The query of this number. A few name what the person may not see. ``trees``: as SQLsmith writes them; ``ways``:
+    go by one of these."""
     chance = chance or random.Random(f"{of.seed}/{person}/{number}")
     visible = []
     for relation in of.relations.values():
@@ -177,13 +160,15 @@ def query_for(
     if not visible or chance.random() < (0.03 if trees else 0.06):
         visible = [(relation.name, relation.columns) for relation in of.relations.values()]
     if trees:
-        return TreeWriter(chance, visible, complete).query()
-    return Writer(chance, visible, unsafe=chance.random() < 0.1).query()
+        query = TreeWriter(chance, visible, complete).query()
+    else:
+        query = Writer(chance, visible, unsafe=chance.random() < 0.1).query()
+    return chosen(chance, ways, query) if ways else query
 
 
 def compare(arena: Arena, query: Query, report: Report) -> str:
     answers = arena.ask(query)
-    found = verdict(answers, query)
+    found = explained(arena, query, answers) if query.way == "EXPLAIN" else verdict(answers, query)
     report.verdicts[found] += 1
     report.ran += answers[1].ran
     if found in ("same", "same, no rows", "narrowed"):
@@ -212,11 +197,23 @@ class Ground:
     """Worlds on one server; each has a database and a gateway of its own."""
 
     postgres: EmbeddedPostgres
+    bouncer: int = 0
+    "The port of a PgBouncer in transaction mode between the gateway and the server; 0: there is none."
 
     def __post_init__(self) -> None:
         self.postgres.execute(f"CREATE ROLE {SERVICE} LOGIN PASSWORD '{SERVICE}'; CREATE ROLE plain")
         for person in world.PEOPLE:
             self.postgres.execute(f"CREATE ROLE native_{person}")
+
+    @contextlib.contextmanager
+    def pooled(self) -> Iterator[Ground]:
+        """The same server behind PgBouncer."""
+        for pin in ("default_transaction_read_only = on", "search_path = app", "client_encoding = 'UTF8'"):
+            self.postgres.execute(f"ALTER ROLE {SERVICE} SET {pin}")
+        where = self.postgres.host, self.postgres.port
+        with pgbouncer(*where, mode="transaction", users={SERVICE: SERVICE}) as port:
+            yield Behind(self.postgres, port)
+        self.postgres.execute(f"ALTER ROLE {SERVICE} RESET ALL")
 
     def fill(self, of: World, database: str, rows: dict[str, list[tuple[object, ...]]]) -> None:
         copies = "\n".join(f"{native.native(of, person)}\n{native.plain(of, person)}" for person in of.people)
@@ -233,7 +230,7 @@ class Ground:
 
     @contextlib.contextmanager
     def gateway(
-        self, of: World, *variants: dict[str, list[tuple[object, ...]]], policy: str = ""
+        self, of: World, *variants: dict[str, list[tuple[object, ...]]], policy: str = "", workers: int = 1
     ) -> Iterator[harness.RunningGateway]:
         """The world in a database ``proof_SEED``; each variant of its rows in one with a number behind that.
 
@@ -253,12 +250,27 @@ class Ground:
         with tempfile.TemporaryDirectory(prefix="nlsql-proof-") as folder:
             file = Path(folder) / "policy.yaml"
             file.write_text(policy or of.policy())
+            behind = {"host": "127.0.0.1", "port": self.bouncer, "pooler": "transaction"} if self.bouncer else {}
             with harness.gateway(
-                Path(folder) / "gateway", self.postgres, database=name, policy=file, role=SERVICE, password=SERVICE
+                Path(folder) / "gateway",
+                self.postgres,
+                database=name,
+                policy=file,
+                role=SERVICE,
+                password=SERVICE,
+                upstream=behind,
+                listen={"workers": workers},
             ) as running:
                 yield running
         for database in (name, *others):
             self.postgres.execute(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+class Behind(Ground):
+    """On a server that is a ground already."""
+
+    def __post_init__(self) -> None:
+        pass
 
 
 def differ(
@@ -270,14 +282,18 @@ def differ(
     *,
     trees: bool = False,
     enriched: bool = False,
+    ways: tuple[str, ...] = (),
+    workers: int = 1,
 ) -> None:
     """``count`` queries on the world ``seed``; ``policy``: what the gateway has in the place of the world's."""
     of = rich.enrich(world.build(seed)) if enriched else world.build(seed)
-    with ground.gateway(of, policy=policy) as running, contextlib.ExitStack() as stack:
+    if ground.bouncer:
+        of.unkeyed()
+    with ground.gateway(of, policy=policy, workers=workers) as running, contextlib.ExitStack() as stack:
         arenas = []
         for person in of.people:
             arenas.append(Arena(of, person, running.conninfo(person), ground.postgres.conninfo(running.database)))
             stack.callback(arenas[-1].close)
         for number in range(count):
             arena = arenas[number % len(arenas)]
-            compare(arena, query_for(of, arena.person, number, trees=trees), report)
+            compare(arena, query_for(of, arena.person, number, trees=trees, ways=ways), report)

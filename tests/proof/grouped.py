@@ -12,8 +12,9 @@ import psycopg
 import yaml
 
 from tests.proof import rich, world
-from tests.proof.comparing import Answer, Ground, run, same
-from tests.proof.queries import Columns, Query, Writer
+from tests.proof.comparing import Ground, same
+from tests.proof.queries import Columns, Writer
+from tests.proof.ways import Answer, Query, run
 from tests.proof.world import World, quoted
 
 NUMBERS = ("integer", "bigint", "numeric(10,2)")

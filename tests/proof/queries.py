@@ -7,26 +7,13 @@ ordered by all its columns.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tests.proof.ways import Query
 from tests.proof.world import quoted
 
 Columns = tuple[tuple[str, str], ...]
-
-
-@dataclass
-class Query:
-    text: str
-    constructs: set[str]
-    parameters: tuple[object, ...] = ()
-    ordered: bool = False
-    cursor: bool = False
-
-    def literal(self) -> str:
-        """The text with its parameters' values in it."""
-        return re.sub(r"\$(\d+)", lambda found: str(self.parameters[int(found[1]) - 1]), self.text)
 
 
 def family(type_: str) -> str:
@@ -82,7 +69,7 @@ class Writer:
             self.used.add("cursor")
         if self.parameters:
             self.used.add("parameters")
-        return Query(text, self.used, tuple(self.parameters), ordered, cursor)
+        return Query(text, self.used, tuple(self.parameters), ordered, "cursor" if cursor else "")
 
     def _name(self) -> str:
         self.number += 1

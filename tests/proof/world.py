@@ -127,6 +127,8 @@ class World:
     "Declared ones, and their types."
     given: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     "Of each person those that they have, besides region and tenants."
+    keyed: bool = True
+    "The policy has a key for hash masks."
     absent: set[str] = field(default_factory=set)
     "Roles that count in other networks only: they give nothing here, but deny."
     denied: list[tuple[str, str, frozenset[str]]] = field(default_factory=list)
@@ -150,6 +152,15 @@ class World:
             "INSERT INTO acl.members VALUES ('ada', 1), ('ada', 3), ('emil', 2), ('nora', 1);\n" + creates
         )
 
+    def unkeyed(self) -> World:
+        """Without a key, which a policy behind a pooler cannot have: no masks that need one. Changes the world."""
+        self.keyed = False
+        for (name, column), mask in self.masks.items():
+            if mask[0] == "hash":
+                type_ = dict(self.relations[name].columns)[column]
+                self.masks[name, column] = ("null", f"NULL::{type_}")
+        return self
+
     def policy(self) -> str:
         users = {
             name: {
@@ -165,7 +176,7 @@ class World:
         document = {
             "version": 1,
             "name": f"proof-{self.seed}",
-            "hash_key": KEY,
+            "hash_key": KEY if self.keyed else "",
             "search_path": ["app"],
             "attributes": dict(self.attributes),
             "users": users,

@@ -14,7 +14,6 @@ from typing import Final
 
 from sqlglot import exp
 
-from tests.proof.queries import Query
 from tests.proof.trees import calculations
 from tests.proof.trees.expressions import Expressions
 from tests.proof.trees.making import (
@@ -34,6 +33,7 @@ from tests.proof.trees.making import (
 )
 from tests.proof.trees.making import kind_of as kind
 from tests.proof.trees.sources import Sources
+from tests.proof.ways import Query
 
 Tree = exp.Expression
 SHOWN: Final = ("int", "text", "int", "text", "numeric", "bool", "date", "timestamp", "ints", "jsonb")
@@ -60,7 +60,21 @@ class TreeWriter:
             tree = self._ordered(exp.Select().select(exp.Star()).from_(subquery(tree, "o")), columns)
         if expressions:
             tree.set("with_", exp.With(expressions=expressions, recursive="WITH RECURSIVE" in self.of.used or None))
-        return Query(tree.sql(dialect="postgres"), self.of.used, ordered=ordered)
+        values = self._parameters(tree) if self.chance.random() < 0.25 else ()
+        return Query(tree.sql(dialect="postgres"), self.of.used, values, ordered=ordered)
+
+    def _parameters(self, tree: exp.Query) -> tuple[object, ...]:
+        """Puts parameters in the places of some of the literals that have a type: the same for the same literal."""
+        found: dict[tuple[str, str], int] = {}
+        for node in list(tree.find_all(exp.Cast)):
+            if isinstance(node.this, exp.Literal) and node.this.is_string and node.this.name:
+                key = (node.this.name, node.to.sql(dialect="postgres"))
+                if random.Random(f"{key}{len(self.of.used)}").random() < 0.5:
+                    place = found.setdefault(key, len(found) + 1)
+                    node.set("this", exp.Parameter(this=number(place)))
+        if found:
+            self.of.used.add("parameters")
+        return tuple(value for value, _ in found)
 
     def _block(self, outer: Scope, depth: int) -> tuple[exp.Select, Scope]:
         return self.sources.block(self.environment, outer, depth)
