@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
-from tests.e2e import harness
+from tests.e2e.behind import STANDING, standing
 from tests.e2e.harness import PASSWORDS, RunningGateway
 
 POLICY = """
@@ -33,8 +33,10 @@ roles:
 """
 
 
-@pytest.fixture(scope="module")
-def gateway(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+@pytest.fixture(scope="module", params=STANDING)
+def gateway(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
     postgres.execute("CREATE DATABASE limits")
     postgres.load(
         [b"CREATE TABLE numbers AS SELECT x, repeat('a', 10) AS word FROM generate_series(1, 100000) x;"], "limits"
@@ -42,9 +44,7 @@ def gateway(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("limits")
     policy = folder / "policy.yaml"
     policy.write_text(POLICY)
-    with harness.gateway(
-        folder, postgres, database="limits", policy=policy, role=postgres.superuser, password=postgres.password
-    ) as running:
+    with standing(request.param, folder, postgres, database="limits", policy=policy) as running:
         yield running
     postgres.execute("DROP DATABASE limits WITH (FORCE)")
 
