@@ -41,7 +41,8 @@ def take(table: Any, prompt: str, patience: float = 0.0) -> Any:
 def answer(table: Any, prompt: str) -> Any:
     """Take, read, save if wanted, give back."""
     lease = take(table, prompt)
-    table.give_back(lease, read=True, saved=lease.save is not None)
+    table.saved(lease)
+    table.give_back(lease, read=True)
     return lease
 
 
@@ -93,16 +94,27 @@ def test_a_question_waits_for_the_one_that_reads_its_schema(table: Any) -> None:
     waiting.start()
     other = take(table, BANK + "passes", patience=10)
     assert other.slot is not first.slot
-    table.give_back(first, read=True, saved=True)
+    table.saved(first)
+    table.give_back(first, read=True)
     waiting.join()
     assert got[0].slot is first.slot
+
+
+def test_a_question_goes_on_once_the_schema_is_saved_not_when_it_is_answered(table: Any) -> None:
+    first = take(table, SHOP + "one")
+    with pytest.raises(slots.QueueTimeoutError):
+        take(table, SHOP + "one", patience=0.1)
+    table.saved(first)
+    samples = [take(table, SHOP + "one") for _ in range(3)]
+    assert [lease.restore for lease in samples] == [first.save] * 3
+    assert [lease.save for lease in samples] == [None] * 3
 
 
 def test_no_slot_is_free(table: Any) -> None:
     leases = [take(table, f"question {number}") for number in range(4)]
     with pytest.raises(slots.QueueTimeoutError):
         take(table, "one more")
-    table.give_back(leases[2], read=True, saved=False)
+    table.give_back(leases[2], read=True)
     assert take(table, "one more").slot is leases[2].slot
 
 
@@ -122,7 +134,7 @@ def test_who_came_first_is_served_first(table: Any) -> None:
         while len(table._queue) <= number:
             pass
     for lease, thread in zip(leases, threads, strict=False):
-        table.give_back(lease, read=True, saved=False)
+        table.give_back(lease, read=True)
         thread.join()
     assert order == [0, 1, 2]
 
@@ -149,7 +161,7 @@ def test_a_state_in_use_is_not_the_oldest(table: Any) -> None:
     bank = answer(table, BANK + "one")
     held = take(table, SHOP + "two")
     assert take(table, SHOP + "three").restore == first.save
-    table.give_back(held, read=True, saved=False)
+    table.give_back(held, read=True)
     answer(table, "zoo schema; " * 300)
     assert table.forget() == bank.save
 
@@ -161,7 +173,7 @@ def test_nothing_is_saved_when_that_is_switched_off() -> None:
 
 def test_a_slot_whose_prompt_was_not_read_counts_as_empty(table: Any) -> None:
     lease = take(table, SHOP + "one")
-    table.give_back(lease, read=False, saved=False)
+    table.give_back(lease, read=False)
     assert take(table, SHOP + "two").slot is not lease.slot
 
 

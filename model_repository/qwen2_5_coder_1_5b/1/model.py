@@ -118,8 +118,12 @@ class TritonPythonModel:
         self._stopping = threading.Event()
         self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="question")
         threading.Thread(target=_end_with, args=(os.getppid(), self._stopping), daemon=True).start()
-        # The first question would otherwise pay for the pages of the file and for the threads.
-        self._server.handle_completions({"prompt": "SELECT 1;", "n_predict": 2, "temperature": 0.0, "id_slot": 0})
+        # The first question would otherwise pay for the pages of the file and for the threads; and a version that does
+        # not answer must not take over from one that does.
+        canary = {"prompt": "SELECT 1;", "n_predict": 2, "temperature": 0.0, "id_slot": 0, "ignore_eos": True}
+        answer = self._server.handle_completions(canary)
+        if not (isinstance(answer, dict) and answer.get("choices", [{}])[0].get("text")):
+            raise RuntimeError("the model is loaded, but does not answer")
         pb_utils.Logger.log_info(
             f"{file.name} {self._version}: {count} slots of {self._context} tokens, {threads} threads"
         )
@@ -193,12 +197,17 @@ class TritonPythonModel:
         try:
             if lease.restore is not None:
                 self._slot_action(lease, "restore", lease.restore)
-            self._decode(question, lease, answer, sender)
+            if lease.save is not None:
+                # Read first and saved before it is answered: others may be waiting to start from it. Once a schema;
+                # it takes some tens of milliseconds, and the last token is read twice.
+                self._decode(question, lease, answer, sender, only_read=True)
+                if answer.read and self._slot_action(lease, "save", lease.save):
+                    self._slots.saved(lease)
+            if not answer.cancelled and answer.fault is None:
+                self._decode(question, lease, answer, sender)
             self._finish(question, answer, sender)
         finally:
-            # After the response, since it takes some tens of milliseconds; once a schema.
-            saved = answer.read and lease.save is not None and self._slot_action(lease, "save", lease.save)
-            self._slots.give_back(lease, read=answer.read, saved=saved)
+            self._slots.give_back(lease, read=answer.read)
             while (name := self._slots.forget()) is not None:
                 (self._folder / name).unlink(missing_ok=True)
 
@@ -212,7 +221,9 @@ class TritonPythonModel:
         text = "" if question.stream else "".join(answer.text)
         sender.send(self._response(question, answer, text), flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
-    def _decode(self, question: _Question, lease: Lease, answer: _Answer, sender: Any) -> None:
+    def _decode(
+        self, question: _Question, lease: Lease, answer: _Answer, sender: Any, *, only_read: bool = False
+    ) -> None:
         """Let llama.cpp answer. It calls ``take`` after each part of the prompt and each token; True stops it."""
 
         def take(chunk: dict[str, Any]) -> bool:
@@ -226,18 +237,22 @@ class TritonPythonModel:
             if "error" in chunk:
                 answer.fault = chunk["error"]
                 return True
+            answer.cancelled = self._stopping.is_set() or sender.is_cancelled()
             choice = chunk["choices"][0]
             answer.finish_reason = choice.get("finish_reason") or ""
+            if only_read:
+                return answer.cancelled
             answer.usage = chunk.get("usage") or answer.usage
             answer.logprobs.extend((choice.get("logprobs") or {}).get("content") or [])
             if choice["text"]:
                 answer.text.append(choice["text"])
                 if question.stream:
                     sender.send(self._response(question, answer, choice["text"]))
-            answer.cancelled = self._stopping.is_set() or sender.is_cancelled()
             return answer.cancelled
 
         body = {**question.body, "id_slot": lease.slot.number, "cache_prompt": True}
+        if only_read:
+            body["n_predict"] = 0
         self._server.handle_completions({**body, "stream": True, "return_progress": True}, take)
 
     def _response(self, question: _Question, answer: _Answer, text: str) -> Any:

@@ -5,9 +5,9 @@ again, and reading is what costs (about 10 ms a token on two cores). Prompts sta
 to the last line. Hence:
 
 1. A prompt goes to the free slot that agrees with it longest.
-2. A prompt unlike all that was saved is saved when it is answered: then every slot can start from it (``restore``).
+2. A prompt unlike all that was saved is saved as soon as it is read: then every slot can start from it (``restore``).
 3. A prompt that agrees far with one that is being read just now waits until that one is saved: four people who ask
-   at the same time about the same schema pay for it once, not four times.
+   at the same time about the same schema, or four samples of one answer, pay for it once, not four times.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Slot:
 
 @dataclass(slots=True)
 class Lease:
-    """A slot for one prompt. ``restore``: the saved state to load first; ``save``: where to save it afterwards."""
+    """A slot for one prompt. ``restore``: the saved state to load first; ``save``: where to save it once it is read."""
 
     slot: Slot
     prompt: str
@@ -80,7 +80,8 @@ class Slots:
     def take(self, prompt: str, patience: float, is_cancelled: Callable[[], bool]) -> Lease:
         """A slot for ``prompt``, in the order of arrival. Blocks up to ``patience`` seconds.
 
-        Raises QueueTimeoutError, CancelledError. The caller must ``give_back`` the lease.
+        Raises QueueTimeoutError, CancelledError. The caller saves the state if the lease says so, tells that by
+        ``saved``, and must ``give_back`` the lease.
         """
         deadline = self.clock() + patience
         ticket = _Ticket()
@@ -101,15 +102,20 @@ class Slots:
                 self._queue.remove(ticket)
                 self._changed.notify_all()
 
-    def give_back(self, lease: Lease, *, read: bool, saved: bool) -> None:
-        """Free the slot. ``read``: the whole prompt was read; ``saved``: its state is under ``lease.save``."""
+    def saved(self, lease: Lease) -> None:
+        """The state of the lease's prompt is under ``lease.save``: those who wait for it may go on."""
+        with self._changed:
+            if lease.save is not None:
+                self._saved[lease.save] = lease.prompt
+            self._changed.notify_all()
+
+    def give_back(self, lease: Lease, *, read: bool) -> None:
+        """Free the slot. ``read``: the whole prompt was read."""
         with self._changed:
             slot = lease.slot
             slot.prompt = lease.prompt if read else ""
             slot.busy = False
             slot.last_used = self.clock()
-            if saved and lease.save is not None:
-                self._saved[lease.save] = lease.prompt
             self._changed.notify_all()
 
     def forget(self) -> str | None:
