@@ -1,28 +1,32 @@
 """Asker: from a question to checked SQL, within a deadline.
 
-link ──► prompt ──► model ──► extract ──► repair by code ──► check ──► Answer
-           ▲                     │                             │
-           └───── the error, at most ``repairs`` times ◄───────┘
+notes ──► link ──► prompt ──► model ──► try out: extract, repair by code, meet with data, check ──► Answer
+                     ▲           ▲                         │
+                     │           └── doubtful: samples, and the one that most agree with
+                     └────────────── none passes: the error, at most ``repairs`` times
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from time import monotonic
 from typing import Literal
 
-from nlsql_gateway.ask.choose import Candidate, Chosen, choose
-from nlsql_gateway.ask.extract import extract
 from nlsql_gateway.ask.followups import Topic
-from nlsql_gateway.ask.generator import Completion, Generator, Sampling
+from nlsql_gateway.ask.generator import Generator, Sampling
+from nlsql_gateway.ask.grounding import Look
 from nlsql_gateway.ask.linking import link
-from nlsql_gateway.ask.prompt import Attempt, cost, describe, family, write
-from nlsql_gateway.ask.repair import mend
+from nlsql_gateway.ask.notes import concerning
+from nlsql_gateway.ask.prompt import Attempt, Prompt, cost, describe, family, write
 from nlsql_gateway.ask.semantics_hints import NO_HINTS, Hints
+from nlsql_gateway.ask.trying import Tried, try_out
 from nlsql_gateway.ask.values import Answer, Check, Problem
-from nlsql_gateway.errors import AskTimeout, NoValidSql, Unanswerable
-from nlsql_gateway.sql.catalog import Catalog
+from nlsql_gateway.ask.voting import elect, is_doubtful
+from nlsql_gateway.errors import AskError, AskTimeout, NoValidSql, Unanswerable
+from nlsql_gateway.sql.catalog import Catalog, Relation
 
 MAX_QUESTION = 4000
 """Characters: a question is a sentence or a few, and the prompt has a budget."""
@@ -30,6 +34,8 @@ MAX_ERROR = 400
 """Characters of an error that the model is shown."""
 HINT_NAMES = 12
 """Tables named in a hint."""
+TEMPERATURE, TOP_P = 0.7, 0.95
+"""Of samples: enough to differ, not so much that names are invented."""
 
 
 class Asker:
@@ -41,12 +47,14 @@ class Asker:
         *,
         prompt: Literal["auto", "chatml", "sqlcoder"],
         repairs: int,
+        samples: int,
         max_tokens: int,
         max_prompt_tokens: int,
     ) -> None:
         self._generator = generator
         self._family = family(prompt, generator.model)
         self._repairs = repairs
+        self._samples = samples
         self._max_tokens = max_tokens
         self._max_prompt_tokens = max_prompt_tokens
 
@@ -69,15 +77,17 @@ class Asker:
         timeout: float,
         hints: Hints = NO_HINTS,
         before: Topic | None = None,
+        look: Look | None = None,
     ) -> Answer:
         """SQL for ``question`` that passed ``check``.
 
         ``schema`` holds only what the person may see: no other name gets into the prompt, a repair or an error.
         ``today`` is the person's date; ``timeout`` is in seconds; ``hints`` are what the operator says of the
-        question's words; ``before`` is what it goes on from. Cancelling the task cancels the model's request.
+        question's words; ``before`` is what it goes on from; ``look`` reads as the person does, None: no data are
+        looked at. Cancelling the task cancels the model's request.
         Raises the AskError family, and what ``check`` raises.
         """
-        question = " ".join(question.split())
+        question = concerning(question)
         if not question:
             raise Unanswerable("the question is empty", hint="write it behind ask:")
         if len(question) > MAX_QUESTION:
@@ -86,78 +96,111 @@ class Asker:
             raise Unanswerable("there is no table here that you may read", hint="ask for access, or another database")
         try:
             async with asyncio.timeout(timeout):
-                return await self._answer(question, schema, check, today, monotonic() + timeout, hints, before)
+                return await self._answer(
+                    _Asked(question, schema, check, today, monotonic() + timeout, hints, before, look)
+                )
         except TimeoutError as error:
             raise AskTimeout(
                 f"the question was not answered within {timeout:g} s",
                 hint="ask something simpler, or raise ask.deadline",
             ) from error
 
-    async def _answer(
-        self, question: str, schema: Catalog, check: Check, today: date, end: float, hints: Hints, before: Topic | None
-    ) -> Answer:
-        budget = self._max_prompt_tokens - cost(question) - sum(map(cost, hints.lines))
-        looked_for = hints.spelt_out(question)
+    async def _answer(self, asked: _Asked) -> Answer:
+        hints, before = asked.hints, asked.before
+        budget = self._max_prompt_tokens - cost(asked.question) - sum(map(cost, hints.lines))
+        looked_for = hints.spelt_out(asked.question)
         if before is not None:
             budget -= cost(before.question) + cost(before.sql)
             looked_for = f"{before.question} {before.sql} {looked_for}"
         # In a thread: with thousands of tables this takes long enough to be felt by the other connections.
         relations = await asyncio.to_thread(
-            link, looked_for, schema, budget, lambda relation: cost(describe(relation, schema))
+            link, looked_for, asked.schema, budget, lambda relation: cost(describe(relation, asked.schema))
         )
-        failed: Attempt | None = None
-        problem = Problem("the model gave no SQL")
-        for attempt in range(1, self._repairs + 2):
-            prompt = write(
-                self._family, question, relations, schema, today=today, failed=failed, notes=hints.lines, before=before
-            )
-            completion = await self._generator.generate(
-                prompt.text, Sampling(self._max_tokens, stop=prompt.stop), timeout=max(0.001, end - monotonic())
-            )
+        first = await self._try(asked, self._write(asked, relations), Sampling(self._max_tokens))
+        tried = [first]
+        if self._samples and is_doubtful(first) and not first.strange:
+            tried += await self._sample(asked, self._write(asked, relations))
+        failed = first
+        while (elected := elect(tried)) is None:
+            if len(tried) > self._samples + self._repairs or failed.strange:
+                # What is not there at all is no error to mend: asked again, a small model answers something else.
+                raise _given_up(failed, asked.schema)
+            attempt = Attempt(failed.sql, _short(failed.problem.message if failed.problem is not None else ""))
+            again = await self._try(asked, self._write(asked, relations, attempt), Sampling(self._max_tokens))
+            tried.append(again)
+            if again.sql == failed.sql and not again.passed:
+                raise _given_up(again, asked.schema)  # it will repeat itself a third time, for it decodes greedily
+            failed = again
+        chosen, _ = elected
+        return Answer(chosen.sql, chosen.completion.model, chosen.completion.version, len(tried))
+
+    def _write(self, asked: _Asked, relations: Sequence[Relation], failed: Attempt | None = None) -> Prompt:
+        return write(
+            self._family,
+            asked.question,
+            relations,
+            asked.schema,
+            today=asked.today,
+            failed=failed,
+            notes=asked.hints.lines,
+            before=asked.before,
+        )
+
+    async def _try(self, asked: _Asked, prompt: Prompt, sampling: Sampling) -> Tried:
+        completion = await self._generator.generate(
+            prompt.text, replace(sampling, stop=prompt.stop), timeout=max(0.001, asked.end - monotonic())
+        )
+        return await try_out(completion, asked.question, asked.schema, asked.check, asked.look)
+
+    async def _sample(self, asked: _Asked, prompt: Prompt) -> list[Tried]:
+        """Further answers, asked side by side: the server reads their common prompt once. One that refuses is left out."""
+
+        async def one(seed: int) -> Tried | None:
+            sampling = Sampling(self._max_tokens, temperature=TEMPERATURE, top_p=TOP_P, seed=seed)
             try:
-                sql = extract(completion.text)
-            except Unanswerable as error:
-                raise Unanswerable(error.message, hint=_names_hint(schema), detail=_detail(failed)) from error
-            except NoValidSql as error:
-                problem, failed = Problem(error.message), Attempt(completion.text.strip()[:MAX_ERROR], error.message)
-                continue
-            mended = await asyncio.to_thread(mend, sql, schema)
-            chosen = await choose((Candidate(mended.sql, mended.problem), Candidate(sql)), check)
-            if isinstance(chosen, Chosen):
-                return _answered(chosen.sql, completion, attempt)
-            problem = chosen.problem
-            again = failed is not None and failed.sql == chosen.sql
-            failed = Attempt(chosen.sql, _short(problem.message))
-            if mended.strange or again:
-                # What is not there at all is no error to mend: asked again, a small model answers something else. And
-                # one that repeats itself will do so a third time, for it decodes greedily.
-                break
-        if problem.unknown:
-            missing, _, _ = problem.message.partition(";")  # behind it is what there is, which the hint says shorter
-            raise Unanswerable(
-                f"the tables you may see do not answer this: {_short(missing)}",
-                hint=_names_hint(schema),
-                detail=_detail(failed),
-            )
-        raise NoValidSql(
-            f"no valid SQL was found: {_short(problem.message)}",
-            hint="say it in other words, name the tables or columns you mean, or write SQL",
-            detail=_detail(failed),
+                return await self._try(asked, prompt, sampling)
+            except Unanswerable:
+                return None
+
+        async with asyncio.TaskGroup() as tasks:
+            drawn = [tasks.create_task(one(seed)) for seed in range(1, self._samples + 1)]
+        return [tried for task in drawn if (tried := task.result()) is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What ``Asker.answer`` was called with."""
+
+    question: str
+    schema: Catalog
+    check: Check
+    today: date
+    end: float
+    "Monotonic seconds."
+    hints: Hints
+    before: Topic | None
+    look: Look | None
+
+
+def _given_up(failed: Tried, schema: Catalog) -> AskError:
+    problem = failed.problem or Problem("the model gave no SQL")
+    detail = f"The last attempt was: {failed.sql}"
+    if problem.unknown:
+        missing, _, _ = problem.message.partition(";")  # behind it is what there is, which the hint says shorter
+        return Unanswerable(
+            f"the tables you may see do not answer this: {_short(missing)}", hint=_names_hint(schema), detail=detail
         )
-
-
-def _answered(sql: str, completion: Completion, attempts: int) -> Answer:
-    return Answer(sql, completion.model, completion.version, attempts)
+    return NoValidSql(
+        f"no valid SQL was found: {_short(problem.message)}",
+        hint="say it in other words, name the tables or columns you mean, or write SQL",
+        detail=detail,
+    )
 
 
 def _names_hint(schema: Catalog) -> str:
     names = sorted({relation.name for relation in schema.relations.values()})
     more = ", …" if len(names) > HINT_NAMES else ""
     return f"ask about what these tables hold: {', '.join(names[:HINT_NAMES])}{more}"
-
-
-def _detail(failed: Attempt | None) -> str:
-    return f"The last attempt was: {failed.sql}" if failed is not None else ""
 
 
 def _short(message: str) -> str:

@@ -24,7 +24,10 @@ K1, B = 1.2, 0.75
 NAME_WEIGHT = 3
 """A word in a name counts like so many in a comment."""
 
-_STOP = frozenset(
+ALIKE = 4
+"""Letters that two forms of one word have in common: written, writes; ordered, orders."""
+
+STOP = frozenset(
     """a an and are as at be by do does each for from give has have how i in is it list many me most much my of on or
     per return show that the their them there these they this to was were what when where which who with""".split()  # noqa: SIM905
 )
@@ -59,7 +62,7 @@ def rank(question: str, relations: Sequence[Relation]) -> list[Relation]:
     """Best first; equal ones in their given order."""
     texts = [_document(relation) for relation in relations]
     average = sum(text.total() for text in texts) / max(1, len(texts)) or 1.0
-    asked = set(words(question)) - _STOP
+    asked = set(words(question)) - STOP
     found = {word: sum(word in text for text in texts) for word in asked}
     scores: dict[Key, float] = {}
     for relation, text in zip(relations, texts, strict=True):
@@ -77,6 +80,11 @@ def words(text: str) -> list[str]:
     """The words of a text or a name, lower case and singular: ``orderItems`` and ``order_items`` -> order, item."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
     return [_singular(word) for word in re.findall(r"[^\W_]+", spaced.lower())]
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two words may be forms of one: the same, or long ones that begin alike."""
+    return one == other or (min(len(one), len(other)) >= ALIKE and one[:ALIKE] == other[:ALIKE])
 
 
 def _singular(word: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from nlsql_gateway.sql.catalog import Catalog
-from nlsql_gateway.sql.names import fold, fold_alias, mentions, parse, plain, selects, written_name
+from nlsql_gateway.sql.names import fold, fold_alias, identifier, mentions, parse, selects, written_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +87,28 @@ def edit(sql: str, edits: Sequence[Edit], catalog: Catalog) -> str:
     return tree.sql(dialect="postgres", normalize_functions=False)
 
 
-def _identifier(name: str) -> exp.Identifier:
-    return exp.to_identifier(name, quoted=not plain(name))
-
-
 def _requalify(column: exp.Column, table: str, name: str) -> None:
     column.set("db", None)
-    column.set("table", _identifier(table) if table else None)
+    column.set("table", identifier(table) if table else None)
     if name:
-        column.set("this", _identifier(name))
+        column.set("this", identifier(name))
 
 
 def _table(relation: tuple[str, str], catalog: Catalog) -> exp.Table:
     schema, name = relation
     found = catalog.resolve(None, name)
     bare = found is not None and found.key == relation
-    return exp.Table(this=_identifier(name), db=None if bare else _identifier(schema))
+    return exp.Table(this=identifier(name), db=None if bare else identifier(schema))
 
 
 def _add_join(select: exp.Expr, new: AddJoin, catalog: Catalog) -> None:
     table = _table(new.relation, catalog)
     if new.alias != new.relation[1]:
-        table.set("alias", exp.TableAlias(this=_identifier(new.alias)))
+        table.set("alias", exp.TableAlias(this=identifier(new.alias)))
     conditions = [
         exp.EQ(
-            this=exp.Column(this=_identifier(theirs), table=_identifier(new.anchor)),
-            expression=exp.Column(this=_identifier(ours), table=_identifier(new.alias)),
+            this=exp.Column(this=identifier(theirs), table=identifier(new.anchor)),
+            expression=exp.Column(this=identifier(ours), table=identifier(new.alias)),
         )
         for theirs, ours in new.on
     ]

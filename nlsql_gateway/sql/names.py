@@ -91,7 +91,11 @@ class Outline:
 
 def outline(sql: str, catalog: Catalog) -> Outline:
     """The names in ``sql``, one SELECT statement. Raises StatementError (not readable), LimitError."""
-    tree = parse(sql)
+    return outline_of(parse(sql), catalog)
+
+
+def outline_of(tree: exp.Query, catalog: Catalog) -> Outline:
+    """``outline`` of a tree; indices are places in ``mentions(tree)``. Raises StatementError."""
     columns = mentions(tree)
     places = {id(column): index for index, column in enumerate(columns)}
     unknown: list[str] = []
@@ -322,6 +326,11 @@ def plain(name: str) -> bool:
 
 _BARE = frozenset({0, 1})
 """libpg_query's KeywordKind: NO_KEYWORD and UNRESERVED_KEYWORD."""
+
+
+def identifier(name: str) -> exp.Identifier:
+    """``name`` as a node, quoted where it must be."""
+    return exp.to_identifier(name, quoted=not plain(name))
 
 
 def written_name(table: exp.Table) -> str:

@@ -1,0 +1,33 @@
+"""What code does to a readable answer before it is checked: names put right, then joins, then habits.
+
+``repair.mend`` makes an answer run; what is here makes it say what was asked. Each part is a function of the text, the
+schema and the question; the order is that of ``rework``.
+"""
+
+from __future__ import annotations
+
+from nlsql_gateway.ask.joins import Key
+from nlsql_gateway.ask.linking import alike, words
+from nlsql_gateway.ask.repair import Mended, mend
+from nlsql_gateway.errors import LimitError, StatementError
+from nlsql_gateway.sql.catalog import Catalog
+from nlsql_gateway.sql.elimination import without_needless_joins
+from nlsql_gateway.sql.habits import settle
+
+
+def rework(sql: str, question: str, schema: Catalog) -> Mended:
+    """``sql`` as far as code can put it right. Never raises; text that can't be read stays as it is."""
+    mended = mend(sql, schema)
+    try:
+        better = without_needless_joins(mended.sql, schema, lambda one, others: is_meant(one, others, question))
+        better = settle(better, schema)
+    except (StatementError, LimitError):
+        return mended
+    return Mended(better, mended.problem, mended.strange)
+
+
+def is_meant(table: Key, others: tuple[Key, ...], question: str) -> bool:
+    """Whether the question has a word of the table's name that no other table of the SELECT shares."""
+    own = set(words(table[1])) - {word for other in others for word in words(other[1])}
+    asked = words(question)
+    return any(alike(word, other) for word in own for other in asked)

@@ -1,0 +1,60 @@
+"""One completion tried out: read, put right by code, met with the data, checked; and whether to believe it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from nlsql_gateway.ask.choose import Candidate, Chosen, choose
+from nlsql_gateway.ask.extract import extract
+from nlsql_gateway.ask.generator import Completion
+from nlsql_gateway.ask.grounding import Grounded, Look, Rows, ground
+from nlsql_gateway.ask.rework import rework
+from nlsql_gateway.ask.values import Check, Problem
+from nlsql_gateway.errors import NoValidSql
+from nlsql_gateway.sql.catalog import Catalog
+
+MAX_SHOWN = 400
+"""Characters of an answer without SQL that the model is shown again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    sql: str
+    "What passed the check, or what failed first."
+    problem: Problem | None
+    "None: it passed."
+    completion: Completion
+    strange: bool = False
+    "It names what nothing in the schema is called: no matter of spelling."
+    unmet: tuple[str, ...] = ()
+    "Texts that it compares with columns which do not hold them."
+    rows: Rows | None = None
+    "What it gives; None: not looked at."
+
+    @property
+    def passed(self) -> bool:
+        return self.problem is None
+
+    @property
+    def sureness(self) -> float | None:
+        """Mean natural logarithm of the tokens' probabilities; None where the model tells none."""
+        given, tokens = self.completion.logprob, self.completion.tokens
+        return given / tokens if given is not None and tokens else None
+
+
+async def try_out(completion: Completion, question: str, schema: Catalog, check: Check, look: Look | None) -> Tried:
+    """The best that code makes of ``completion``. Raises Unanswerable (the model refuses), and what ``check`` raises."""
+    try:
+        sql = extract(completion.text)
+    except NoValidSql as error:
+        return Tried(completion.text.strip()[:MAX_SHOWN], Problem(error.message), completion)
+    # In a thread: a schema of thousands of tables has a large join graph.
+    mended = await asyncio.to_thread(rework, sql, question, schema)
+    grounded = await ground(mended.sql, schema, look) if look is not None else Grounded(mended.sql)
+    candidates = (Candidate(grounded.sql, mended.problem), Candidate(mended.sql, mended.problem), Candidate(sql))
+    chosen = await choose(candidates, check)
+    if not isinstance(chosen, Chosen):
+        return Tried(chosen.sql, chosen.problem, completion, mended.strange, grounded.unmet)
+    rows = await look(chosen.sql) if look is not None else None
+    return Tried(chosen.sql, None, completion, unmet=grounded.unmet, rows=rows)

@@ -1,0 +1,85 @@
+"""Several answers to one question -> the one to give, by the agreement of what they return (pure).
+
+Samples of a model differ more in how they say a thing than in what they find: two that return the same rows agree.
+Wang et al., "Self-Consistency Improves Chain of Thought Reasoning", 2023, vote by the final answer in this way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+
+from nlsql_gateway.ask.grounding import Rows
+from nlsql_gateway.ask.trying import Tried
+
+SURE = -0.13
+"""Mean log probability of a token from which a greedy answer is taken without asking again."""
+EMPTY_VOTE = 0.3
+"""Of an answer without rows: whatever is wrong in a condition gives none."""
+MAX_COMPARED = 200
+"""Rows of an answer that are compared."""
+
+Columns = frozenset[tuple[str, ...]]
+
+
+def is_doubtful(tried: Tried) -> bool:
+    """Whether to hear further samples."""
+    if not tried.passed or tried.unmet or (tried.rows is not None and _is_void(tried.rows)):
+        return True
+    return tried.sureness is not None and tried.sureness < SURE
+
+
+def elect(answers: Sequence[Tried]) -> tuple[Tried, float] | None:
+    """The answer with the most agreement and its share of all votes, 0 to 1; None: none passed.
+
+    Of equals the first, so the greedy answer comes first in ``answers``.
+    """
+    passed = [one for one in answers if one.passed]
+    if not passed:
+        return None
+    weights = [_weight(one) for one in passed]
+    returned = [_columns(one.rows) for one in passed]
+    scores = [
+        sum(
+            weight
+            for other, columns, weight in zip(passed, returned, weights, strict=True)
+            if other is one or _agree(columns, ours, one, other)
+        )
+        for one, ours in zip(passed, returned, strict=True)
+    ]
+    best = max(range(len(passed)), key=lambda index: (round(scores[index], 6), -index))
+    return passed[best], scores[best] / (sum(weights) + len(answers) - len(passed))
+
+
+def _weight(tried: Tried) -> float:
+    weight = EMPTY_VOTE if tried.rows is not None and _is_void(tried.rows) else 1.0
+    return weight * math.exp(tried.sureness) if tried.sureness is not None else weight
+
+
+def _is_void(rows: Rows) -> bool:
+    """No rows, or one without any value: what a sum over nothing gives."""
+    return not rows or (len(rows) == 1 and all(value is None for value in rows[0]))
+
+
+def _agree(one: Columns | None, two: Columns | None, first: Tried, second: Tried) -> bool:
+    """The same rows, whatever columns one of them shows besides."""
+    if one is None or two is None:
+        return first.sql == second.sql
+    return one <= two or two <= one
+
+
+def _columns(rows: Rows | None) -> Columns | None:
+    if rows is None:
+        return None
+    if not rows:
+        return frozenset()
+    shown = rows[:MAX_COMPARED]
+    return frozenset(tuple(sorted(map(_plain, column))) for column in zip(*shown, strict=True))
+
+
+def _plain(value: object) -> str:
+    """Numbers by six digits, whatever their type."""
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return f"{float(value):.6g}"
+    return str(value)

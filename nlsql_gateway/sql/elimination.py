@@ -1,0 +1,201 @@
+"""Joins that an answer does not need: a small model joins every table that it has read of.
+
+``needless(names)`` finds, in one SELECT at a time, a source that is there for its keys alone: each of its columns that
+is used is equated by the inner joins with a column of another source. Rows of the others are multiplied by it, so
+sums and counts come out too large. Whether it was meant as a condition ("customers who have orders") is for the
+caller to say, who knows the question. ``drop`` takes it out and lets the others be joined as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sqlglot import exp
+
+from nlsql_gateway.sql.catalog import Catalog
+from nlsql_gateway.sql.names import fold, fold_alias, identifier, parse, selects
+
+Meant = Callable[[tuple[str, str], tuple[tuple[str, str], ...]], bool]
+"""(a relation, the other relations of the SELECT) -> whether the question speaks of it."""
+
+Place = tuple[str, str]
+"(alias, column)."
+Pair = tuple[Place, Place]
+Sources = dict[str, tuple[str, str]]
+"Alias -> relation, in the order of FROM."
+
+
+def without_needless_joins(sql: str, catalog: Catalog, meant: Meant) -> str:
+    """``sql`` without the joined tables that only pass keys on and are not ``meant``; the same text where there are none.
+
+    Raises StatementError (not readable), LimitError.
+    """
+    tree = parse(sql)
+    changed = False
+    for scope in selects(tree):
+        while _drop_one(scope.expression, catalog, meant):
+            changed = True
+    return tree.sql(dialect="postgres", normalize_functions=False) if changed else sql
+
+
+def _drop_one(select: exp.Expr, catalog: Catalog, meant: Meant) -> bool:
+    sources = _plain_sources(select, catalog)
+    if sources is None or len(sources) < 2:
+        return False
+    equal = _equalities(select, sources)
+    if equal is None or _counts_rows(select):
+        return False
+    for alias in sorted(sources, key=lambda name: name == next(iter(sources))):
+        others = tuple(relation for name, relation in sources.items() if name != alias)
+        if meant(sources[alias], others):
+            continue
+        moved = _stand_ins(select, alias, sources, equal, catalog)
+        if moved is not None:
+            _drop(select, alias, moved, list(_uses(select, alias, sources, catalog)), equal)
+            return True
+    return False
+
+
+def _plain_sources(select: exp.Expr, catalog: Catalog) -> Sources | None:
+    """Alias -> relation, in the order of FROM; None unless all are tables of the catalog that are inner joined."""
+    start = select.args.get("from_")
+    if start is None or select.args.get("laterals"):
+        return None
+    found: Sources = {}
+    for item in (start.this, *(join.this for join in select.args.get("joins") or [])):
+        if not isinstance(item, exp.Table) or item.args.get("joins") or not isinstance(item.this, exp.Identifier):
+            return None
+        relation = catalog.resolve(fold(item.args["db"]) if item.args.get("db") is not None else None, fold(item.this))
+        if relation is None or fold_alias(item) in found:
+            return None
+        found[fold_alias(item)] = relation.key
+    for join in select.args.get("joins") or []:
+        inner = not join.side and join.kind in ("", "INNER") and not join.args.get("method")
+        if not inner or join.args.get("on") is None or join.args.get("using"):
+            return None
+    return found
+
+
+def _equalities(select: exp.Expr, sources: Sources) -> list[Pair] | None:
+    """What the ON clauses equate; None when one says something else."""
+    pairs = []
+    for join in select.args.get("joins") or []:
+        for condition in join.args["on"].flatten() if isinstance(join.args["on"], exp.And) else [join.args["on"]]:
+            one, two = (condition.this, condition.expression) if isinstance(condition, exp.EQ) else (None, None)
+            if not isinstance(one, exp.Column) or not isinstance(two, exp.Column):
+                return None
+            places = (_place(one), _place(two))
+            if places[0][0] not in sources or places[1][0] not in sources:
+                return None
+            pairs.append(places)
+    return pairs
+
+
+def _counts_rows(select: exp.Expr) -> bool:
+    """``count(*)`` counts the rows of whatever is joined."""
+    return any(
+        isinstance(count.this, exp.Star | exp.Literal) and count.find_ancestor(exp.Select) is select
+        for count in select.find_all(exp.Count)
+    )
+
+
+def _stand_ins(
+    select: exp.Expr, alias: str, sources: Sources, equal: list[Pair], catalog: Catalog
+) -> dict[Place, Place] | None:
+    """For each used column of ``alias`` an equal one of another source; None when there is not one for all."""
+    groups = _classes(equal)
+    moved: dict[Place, Place] = {}
+    for column in _uses(select, alias, sources, catalog):
+        place = (alias, fold(column.this))
+        others = sorted(other for other in groups.get(place, ()) if other[0] != alias)
+        if not others:
+            return None
+        moved[place] = others[0]
+    keys = [place for pair in equal for place in pair if place[0] == alias]
+    for key in keys:
+        others = sorted(other for other in groups[key] if other[0] != alias)
+        if not others:
+            return None
+        moved.setdefault(key, others[0])
+    # Two different keys of it equated with others would be a bridge: without it nothing ties its two sides.
+    if len({frozenset(groups[key]) for key in keys}) != 1 or not keys:
+        return None
+    return None if _counts_partners(select, alias, moved, groups[keys[0]]) else moved
+
+
+def _counts_partners(select: exp.Expr, alias: str, moved: dict[Place, Place], keys: set[Place]) -> bool:
+    """``count(t.id) … GROUP BY t.name`` counts what t is joined with: without the join it is one."""
+    group = select.args.get("group")
+    grouped = {fold(column.args["table"]) for column in group.find_all(exp.Column) if column.table} if group else set()
+    for count in select.find_all(exp.Count):
+        counted = count.this
+        if isinstance(counted, exp.Column) and _place(counted) in keys:
+            owner = moved.get(_place(counted), _place(counted))[0]
+            if not grouped or owner in grouped or alias in grouped:
+                return True
+    return False
+
+
+def _classes(equal: list[Pair]) -> dict[Place, set[Place]]:
+    groups: dict[Place, set[Place]] = {}
+    for one, two in equal:
+        merged = groups.get(one, {one}) | groups.get(two, {two})
+        for place in merged:
+            groups[place] = merged
+    return groups
+
+
+def _uses(select: exp.Expr, alias: str, sources: Sources, catalog: Catalog) -> Iterator[exp.Column]:
+    """Mentions of the source outside of the ON clauses: with its name, or bare where no other source has the column."""
+    joins = {id(join) for join in select.args.get("joins") or []}
+    names = {column.name for column in catalog.relations[sources[alias]].columns}
+    for other, relation in sources.items():
+        if other != alias:
+            names -= {column.name for column in catalog.relations[relation].columns}
+    for column in select.find_all(exp.Column):
+        join = column.find_ancestor(exp.Join)
+        if join is not None and id(join) in joins:
+            continue
+        if fold(column.args["table"]) == alias if column.table else fold(column.this) in names:
+            yield column
+
+
+def _drop(select: exp.Expr, alias: str, moved: dict[Place, Place], uses: list[exp.Column], equal: list[Pair]) -> None:
+    for column in uses:
+        column.replace(_named(moved[alias, fold(column.this)]))
+    groups = _classes(equal)
+    start = select.args["from_"]
+    first, *rest = [
+        item
+        for item in (start.this, *(join.this for join in select.args["joins"]))
+        if fold_alias(item) != alias
+    ]
+    start.set("this", first)
+    placed, joins = {fold_alias(first)}, []
+    for item in rest:
+        name = fold_alias(item)
+        pairs = [
+            (one, two) if one[0] == name else (two, one)
+            for one, two in equal
+            if name in (one[0], two[0]) and {one[0], two[0]} - {name} <= placed
+        ]
+        if not pairs:  # it was tied to the dropped one: tie it to what stands for that
+            pairs = [
+                (place, other)
+                for place in sorted(groups)
+                if place[0] == name
+                for other in sorted(groups[place])
+                if other[0] in placed
+            ][:1]
+        placed.add(name)
+        joins.append(exp.Join(this=item, on=exp.and_(*(exp.EQ(this=_named(a), expression=_named(b)) for a, b in pairs))))
+    select.set("joins", joins)
+
+
+def _named(place: Place) -> exp.Column:
+    alias, name = place
+    return exp.Column(this=identifier(name), table=identifier(alias))
+
+
+def _place(column: exp.Column) -> Place:
+    return (fold(column.args["table"]) if column.args.get("table") is not None else "", fold(column.this))
