@@ -310,6 +310,7 @@ async def admission(
             generator,
             prompt=settings.ask.prompt,
             repairs=settings.ask.repairs,
+            samples=settings.ask.samples,
             max_tokens=settings.ask.max_tokens,
             max_prompt_tokens=settings.ask.max_prompt_tokens,
         )

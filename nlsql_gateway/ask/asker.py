@@ -87,11 +87,11 @@ class Asker:
         looked at. Cancelling the task cancels the model's request.
         Raises the AskError family, and what ``check`` raises.
         """
+        if len(question) > MAX_QUESTION:
+            raise Unanswerable(f"the question is longer than {MAX_QUESTION} characters", hint="ask something shorter")
         question = concerning(question)
         if not question:
             raise Unanswerable("the question is empty", hint="write it behind ask:")
-        if len(question) > MAX_QUESTION:
-            raise Unanswerable(f"the question is longer than {MAX_QUESTION} characters", hint="ask something shorter")
         if not schema.relations:
             raise Unanswerable("there is no table here that you may read", hint="ask for access, or another database")
         try:

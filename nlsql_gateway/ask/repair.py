@@ -112,6 +112,31 @@ def rejoin(names: Outline, schema: Catalog, ways: Ways) -> Sequence[Edit]:
     return ()
 
 
+def own_names(names: Outline, schema: Catalog, _: Ways) -> Sequence[Edit]:
+    """``tv_channel.channel``: a table that is compared by its own name is compared by its ``id``."""
+    for _scope, use, source, relation in _lost_of_tables_with_id(names, schema):
+        if use.column.lower() in singulars(words(relation.name)[-1]):
+            return (Requalify(use.index, source.alias, "id"),)
+    return ()
+
+
+def own_keys(names: Outline, schema: Catalog, _: Ways) -> Sequence[Edit]:
+    """``car.make_id = maker.make_id``: a key that no way leads to, and that its table does not have, is its ``id``."""
+    for scope, use, source, _relation in _lost_of_tables_with_id(names, schema):
+        if use.column.lower().endswith("id") and (use.join or (use.clause == "output" and scope.outer)):
+            return (Requalify(use.index, source.alias, "id"),)
+    return ()
+
+
+def _lost_of_tables_with_id(names: Outline, schema: Catalog) -> Iterator[tuple[Scope, Use, Source, Relation]]:
+    """Lost mentions that can only be of one table, which has a column ``id``."""
+    for scope, use in _lost(names):
+        owners = [source for source in scope.sources if use.table in ("", source.alias)]
+        relation = schema.relations.get(owners[0].relation) if len(owners) == 1 and owners[0].relation else None
+        if relation is not None and relation.column("id") is not None:
+            yield scope, use, owners[0], relation
+
+
 def move_owners(names: Outline, _: Catalog, __: Ways) -> Sequence[Edit]:
     """A column that another source of the query has, and only that one; or a bare one whose owners are equated."""
     for scope, use in _lost(names):
@@ -146,7 +171,16 @@ def add_joins(names: Outline, schema: Catalog, ways: Ways) -> Sequence[Edit]:
 
 
 Step = Callable[[Outline, Catalog, Ways], Sequence[Edit]]
-STEPS: tuple[Step, ...] = (rename_tables, respell_columns, expand_outputs, rejoin, move_owners, add_joins)
+STEPS: tuple[Step, ...] = (
+    rename_tables,
+    respell_columns,
+    expand_outputs,
+    rejoin,
+    own_names,
+    move_owners,
+    add_joins,
+    own_keys,
+)
 
 
 def _lost(names: Outline) -> Iterator[tuple[Scope, Use]]:

@@ -7,7 +7,7 @@ schema and the question; the order is that of ``rework``.
 from __future__ import annotations
 
 from nlsql_gateway.ask.joins import Key
-from nlsql_gateway.ask.linking import alike, words
+from nlsql_gateway.ask.linking import STOP, alike, words
 from nlsql_gateway.ask.repair import Mended, mend
 from nlsql_gateway.errors import LimitError, StatementError
 from nlsql_gateway.sql.catalog import Catalog
@@ -28,6 +28,6 @@ def rework(sql: str, question: str, schema: Catalog) -> Mended:
 
 def is_meant(table: Key, others: tuple[Key, ...], question: str) -> bool:
     """Whether the question has a word of the table's name that no other table of the SELECT shares."""
-    own = set(words(table[1])) - {word for other in others for word in words(other[1])}
+    own = set(words(table[1])) - STOP - {word for other in others for word in words(other[1])}
     asked = words(question)
     return any(alike(word, other) for word in own for other in asked)

@@ -58,8 +58,8 @@ def _weight(tried: Tried) -> float:
 
 
 def _is_void(rows: Rows) -> bool:
-    """No rows, or one without any value: what a sum over nothing gives."""
-    return not rows or (len(rows) == 1 and all(value is None for value in rows[0]))
+    """No rows, or one of nulls and zeros: what an aggregate of nothing gives."""
+    return not rows or (len(rows) == 1 and all(value is None or value == 0 for value in rows[0]))
 
 
 def _agree(one: Columns | None, two: Columns | None, first: Tried, second: Tried) -> bool:

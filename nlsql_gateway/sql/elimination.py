@@ -43,7 +43,8 @@ def _drop_one(select: exp.Expr, catalog: Catalog, meant: Meant) -> bool:
     if sources is None or len(sources) < 2:
         return False
     equal = _equalities(select, sources)
-    if equal is None or _counts_rows(select):
+    # With two sources, count(*) counts what the one has of the other; with more, one that is not meant multiplies.
+    if equal is None or (len(sources) == 2 and _counts_rows(select)):
         return False
     for alias in sorted(sources, key=lambda name: name == next(iter(sources))):
         others = tuple(relation for name, relation in sources.items() if name != alias)
