@@ -240,6 +240,10 @@ class Ask(_Section):
     "From the question to its SQL; past it 57014. On a CPU the first question reads the whole schema: allow for it."
     repairs: int = Field(default=2, ge=0, le=5)
     "How often the model may mend its SQL with the error."
+    samples: int = Field(default=3, ge=0, le=16)
+    "Further answers that the model is asked for where the first is doubtful; what most of them agree on is given."
+    look: float = Field(default=0.5, ge=0, le=60)
+    "Seconds for one look into the data, recorded, as whoever asks: is a text stored, what is returned; 0: none."
     max_tokens: int = Field(default=400, gt=0)
     "Of one answer of the model."
     max_prompt_tokens: int = Field(default=6000, gt=0)

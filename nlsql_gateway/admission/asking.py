@@ -17,6 +17,7 @@ from nlsql_gateway.ask import (
     Asker,
     Check,
     Key,
+    Look,
     Meanings,
     Semantics,
     Topic,
@@ -74,25 +75,27 @@ class Asking:
     "What the model answered before."
     semantics: Callable[[], Semantics] = Semantics
     "What words mean, as the operator says."
+    look_seconds: float = 0.0
+    "Of one look into the data on behalf of the person who asks; 0: none."
     _looked: float = -LOOK_S
     _serving: str = ""
     "What serves, as it last said."
 
-    async def answer(self, asked: Asked, check: Check) -> Answer:
-        """SQL for a question that passed ``check``; it is untrusted text all the same.
+    async def answer(self, asked: Asked, check: Check, look: Look | None = None) -> Answer:
+        """SQL for a question that passed ``check``; it is untrusted text all the same. ``look`` reads as the person.
 
         Raises AskError, and what ``check`` raises. Cancelling the task cancels the model's request.
         """
         try:
             async with asyncio.timeout(self.deadline):
-                return await self._answer(asked, check)
+                return await self._answer(asked, check, look)
         except TimeoutError as error:
             raise AskTimeout(
                 f"the question was not answered within {self.deadline:g} s",
                 hint="ask something simpler, or raise ask.deadline",
             ) from error
 
-    async def _answer(self, asked: Asked, check: Check) -> Answer:
+    async def _answer(self, asked: Asked, check: Check, look: Look | None) -> Answer:
         semantics = self.semantics()
         meanings = semantics.of(asked.client.database)
 
@@ -129,7 +132,14 @@ class Asking:
             seen = schema()
             hints = relevant(meanings, f"{before.question} {asked.words}" if before is not None else asked.words, seen)
             answer = await self.asker.answer(
-                asked.words, seen, check, today=asked.today, timeout=self.deadline, hints=hints, before=before
+                asked.words,
+                seen,
+                check,
+                today=asked.today,
+                timeout=self.deadline,
+                hints=hints,
+                before=before,
+                look=look,
             )
             self.answers.put(key, answer)
         return replace(answer, goes_on=before is not None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
@@ -14,7 +14,7 @@ from nlsql_gateway.admission.reading import failed, judge_batch, judged, version
 from nlsql_gateway.admission.remembered import Context, Remembered
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
 from nlsql_gateway.admission.wording import explanation, forgotten, notice
-from nlsql_gateway.ask import Problem, Topic
+from nlsql_gateway.ask import Look, Problem, Rows, Topic
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, Origin, OutcomeRecord, Sink
 from nlsql_gateway.errors import AskTimeout, GatewayError, LimitError, UpstreamError
 from nlsql_gateway.policy import Policy, Reason
@@ -45,6 +45,7 @@ class Admission:
     "Where large texts are read; None: here, and everybody waits meanwhile."
     _remembered: Remembered = field(default_factory=Remembered)
     _refreshed: dict[str, float] = field(default_factory=dict)
+    _kept: Callable[[], Awaitable[None]] | None = None
     _presences: dict[tuple[Origin, str, str], Client] = field(default_factory=dict)
     "So that what records have in common is encoded once for a connection, whatever roles count."
 
@@ -123,6 +124,10 @@ class Admission:
             )
         )
 
+    def wait_with(self, kept: Callable[[], Awaitable[None]]) -> None:
+        """``kept`` waits until all records so far are kept, or raises AuditError: whoever calls ``flush`` gives it."""
+        self._kept = kept
+
     def flush(self) -> None:
         """Keep all records; until this has returned nothing that they admit may go upstream.
 
@@ -131,7 +136,10 @@ class Admission:
         self.sink.flush()
 
     async def judge(self, text: str, client: Client) -> Judgement:
-        """The judgement on ``text``, questions answered and the catalog read where needed; records nothing."""
+        """The judgement on ``text``, questions answered and the catalog read where needed; records nothing.
+
+        Of a gate that nobody waits with: so the data are not looked at either.
+        """
         return await self._judge(text, self._present(client))
 
     async def _judge(self, text: str, client: Client, topic: Topic | None = None) -> Judgement:
@@ -229,7 +237,7 @@ class Admission:
     async def _answer(
         self, question: Question, client: Client, policy: Policy, catalog: Catalog, topic: Topic | None
     ) -> Judgement:
-        """A question becomes SQL, which is decided on like any other text. Raises AskError, UpstreamError."""
+        """A question becomes SQL, decided on like any other text. Raises AskError, UpstreamError, AuditError."""
         if question.reset:
             return forgotten(versions_of(policy, catalog))
         database = self.database(client.database)
@@ -247,7 +255,7 @@ class Admission:
             return None
 
         asked = Asked(question.words, client, policy, catalog, self._today(), question.more, topic)
-        answer = await self.asking.answer(asked, check)
+        answer = await self.asking.answer(asked, check, self._looking(question.words, client, policy, catalog))
         judgement = replace(
             self._judge_answer(answer.sql, client, policy, catalog), question=question.words, answer=answer
         )
@@ -258,6 +266,35 @@ class Admission:
             shown = explanation(judgement)
             return replace(judgement, sql=shown, source=shown, statements=())
         return replace(judgement, source=answer.sql, notices=(notice(judgement, answer),))
+
+    def _looking(self, words: str, client: Client, policy: Policy, catalog: Catalog) -> Look | None:
+        """How an answer to ``words`` is met with the data: statements of ours, decided on and recorded like the
+        person's; None: not at all. Whoever's queries may cost only so much is spared further ones.
+        """
+        kept, seconds, database = self._kept, self.asking.look_seconds, self.database(client.database)
+        if kept is None or not seconds or policy.limits_of(client.principal).cost is not None:
+            return None
+
+        async def look(sql: str) -> Rows | None:
+            judgement = replace(self._judge_answer(sql, client, policy, catalog), question=words)
+            if judgement.verdict != "allow":
+                return None
+            record_id = self._record(sql, client, judgement, judgement.sql).record_id
+            await kept()
+            started, outcome = self.monotonic(), Outcome(AskTimeout.default_sqlstate)
+            try:
+                rows = await database.look(judgement.sql, seconds)
+                outcome = Outcome(rows=len(rows))
+            except UpstreamError as error:
+                outcome = Outcome(error.sqlstate)
+                if error.sqlstate[:2] == "08" or error.sqlstate[:3] == "57P":
+                    raise  # the server, not the SQL
+                return None
+            finally:
+                self.close(record_id, client, outcome._replace(duration=self.monotonic() - started))
+            return rows
+
+        return look
 
     def _judge_answer(self, sql: str, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
         """Untrusted text from a model: exactly one SELECT, then decided on as if a person had typed it."""

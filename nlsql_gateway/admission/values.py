@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal, NamedTuple, Protocol
 
@@ -23,6 +24,9 @@ class Database(Protocol):
 
     async def explain(self, sql: str) -> None:
         """Plan ``sql`` without running it, read only. Raises UpstreamError with PostgreSQL's message and SQLSTATE."""
+
+    async def look(self, sql: str, seconds: float) -> Sequence[Sequence[object]]:
+        """The first rows of the one query ``sql``, read only. Raises as ``explain``, 57014 past ``seconds``."""
 
     async def cost(self, sql: str) -> float:
         """The planner's total cost of one query, parameters unknown. Raises as ``explain``."""

@@ -13,12 +13,15 @@ semantics   what the operator says that words mean; ``hints`` are what of it con
 topic       what a session's next question may go on from
 verified    questions whose SQL a person has looked at; they are answered from it
 schema      a Catalog that holds only what this person may see
+look        a small SELECT of ours as this person: are an answer's texts stored, what does it return
+sample      a further answer of the model to the same prompt; the one that most agree with is given
 """
 
 from nlsql_gateway.ask.asker import Asker
 from nlsql_gateway.ask.cache import AnswerCache, Key, normal
 from nlsql_gateway.ask.followups import FORGET, Topic
 from nlsql_gateway.ask.generator import Completion, Generator, Sampling
+from nlsql_gateway.ask.grounding import Look, Rows
 from nlsql_gateway.ask.semantics import Meanings, Semantics
 from nlsql_gateway.ask.semantics_hints import relevant, with_joins
 from nlsql_gateway.ask.semantics_loading import load as load_semantics
@@ -34,8 +37,10 @@ __all__ = [
     "Completion",
     "Generator",
     "Key",
+    "Look",
     "Meanings",
     "Problem",
+    "Rows",
     "Sampling",
     "Semantics",
     "Topic",

@@ -25,7 +25,7 @@ from nlsql_gateway.ask.semantics_hints import NO_HINTS, Hints
 from nlsql_gateway.ask.trying import Tried, try_out
 from nlsql_gateway.ask.values import Answer, Check, Problem
 from nlsql_gateway.ask.voting import elect, is_doubtful
-from nlsql_gateway.errors import AskError, AskTimeout, NoValidSql, Unanswerable
+from nlsql_gateway.errors import AskError, AskTimeout, GatewayError, NoValidSql, Unanswerable
 from nlsql_gateway.sql.catalog import Catalog, Relation
 
 MAX_QUESTION = 4000
@@ -116,7 +116,10 @@ class Asker:
         relations = await asyncio.to_thread(
             link, looked_for, asked.schema, budget, lambda relation: cost(describe(relation, asked.schema))
         )
-        first = await self._try(asked, self._write(asked, relations), Sampling(self._max_tokens))
+        try:
+            first = await self._try(asked, self._write(asked, relations), Sampling(self._max_tokens))
+        except Unanswerable as error:
+            raise Unanswerable(error.message, hint=_names_hint(asked.schema), detail=error.detail) from error
         tried = [first]
         if self._samples and is_doubtful(first) and not first.strange:
             tried += await self._sample(asked, self._write(asked, relations))
@@ -153,18 +156,22 @@ class Asker:
         return await try_out(completion, asked.question, asked.schema, asked.check, asked.look)
 
     async def _sample(self, asked: _Asked, prompt: Prompt) -> list[Tried]:
-        """Further answers, asked side by side: the server reads their common prompt once. One that refuses is left out."""
+        """Further answers, asked side by side: the server reads their common prompt once."""
 
-        async def one(seed: int) -> Tried | None:
+        async def one(seed: int) -> Tried | GatewayError:
             sampling = Sampling(self._max_tokens, temperature=TEMPERATURE, top_p=TOP_P, seed=seed)
             try:
                 return await self._try(asked, prompt, sampling)
-            except Unanswerable:
-                return None
+            except GatewayError as error:
+                return error
 
         async with asyncio.TaskGroup() as tasks:
             drawn = [tasks.create_task(one(seed)) for seed in range(1, self._samples + 1)]
-        return [tried for task in drawn if (tried := task.result()) is not None]
+        results = [task.result() for task in drawn]
+        for result in results:
+            if isinstance(result, GatewayError) and not isinstance(result, AskError):
+                raise result
+        return [result for result in results if isinstance(result, Tried)]
 
 
 @dataclass(frozen=True, slots=True)

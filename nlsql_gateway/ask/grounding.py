@@ -111,7 +111,9 @@ async def _elsewhere(one: Comparison, text: str, schema: Catalog, look: Look) ->
     wanted = _literal(escaped(text))
     items = ", ".join(f"min({quote(name)}) FILTER (WHERE {quote(name)} ILIKE {wanted})" for name in columns)
     rows = await look(f"SELECT {items} FROM {table}")
-    found = [(name, str(value)) for name, value in zip(columns, rows[0], strict=True) if value is not None] if rows else []
+    found = (
+        [(name, str(value)) for name, value in zip(columns, rows[0], strict=True) if value is not None] if rows else []
+    )
     return Move(one.index, *found[0]) if len(found) == 1 else None
 
 

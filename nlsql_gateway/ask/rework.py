@@ -12,7 +12,7 @@ from nlsql_gateway.ask.repair import Mended, mend
 from nlsql_gateway.errors import LimitError, StatementError
 from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.sql.elimination import without_needless_joins
-from nlsql_gateway.sql.habits import settle
+from nlsql_gateway.sql.habits import listed_once, settle, with_ratio
 
 
 def rework(sql: str, question: str, schema: Catalog) -> Mended:
@@ -20,7 +20,9 @@ def rework(sql: str, question: str, schema: Catalog) -> Mended:
     mended = mend(sql, schema)
     try:
         better = without_needless_joins(mended.sql, schema, lambda one, others: is_meant(one, others, question))
-        better = settle(better, schema)
+        if "ratio" in words(question):
+            better = with_ratio(better)
+        better = settle(listed_once(better, schema), schema)
     except (StatementError, LimitError):
         return mended
     return Mended(better, mended.problem, mended.strange)

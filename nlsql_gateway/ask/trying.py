@@ -11,8 +11,9 @@ from nlsql_gateway.ask.generator import Completion
 from nlsql_gateway.ask.grounding import Grounded, Look, Rows, ground
 from nlsql_gateway.ask.rework import rework
 from nlsql_gateway.ask.values import Check, Problem
-from nlsql_gateway.errors import NoValidSql
+from nlsql_gateway.errors import LimitError, NoValidSql, StatementError, Unanswerable
 from nlsql_gateway.sql.catalog import Catalog
+from nlsql_gateway.sql.habits import shows_words_only
 
 MAX_SHOWN = 400
 """Characters of an answer without SQL that the model is shown again."""
@@ -44,11 +45,13 @@ class Tried:
 
 
 async def try_out(completion: Completion, question: str, schema: Catalog, check: Check, look: Look | None) -> Tried:
-    """The best that code makes of ``completion``. Raises Unanswerable (the model refuses), and what ``check`` raises."""
+    """The best that code makes of ``completion``. Raises Unanswerable (the model refuses), and as ``check`` does."""
     try:
         sql = extract(completion.text)
     except NoValidSql as error:
         return Tried(completion.text.strip()[:MAX_SHOWN], Problem(error.message), completion)
+    if _speaks_itself(sql):
+        raise Unanswerable("the model answers in its own words: the tables you may see do not hold this")
     # In a thread: a schema of thousands of tables has a large join graph.
     mended = await asyncio.to_thread(rework, sql, question, schema)
     grounded = await ground(mended.sql, schema, look) if look is not None else Grounded(mended.sql)
@@ -58,3 +61,10 @@ async def try_out(completion: Completion, question: str, schema: Catalog, check:
         return Tried(chosen.sql, chosen.problem, completion, mended.strange, grounded.unmet)
     rows = await look(chosen.sql) if look is not None else None
     return Tried(chosen.sql, None, completion, unmet=grounded.unmet, rows=rows)
+
+
+def _speaks_itself(sql: str) -> bool:
+    try:
+        return shows_words_only(sql)
+    except (StatementError, LimitError):
+        return False

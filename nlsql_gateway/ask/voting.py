@@ -66,7 +66,7 @@ def _agree(one: Columns | None, two: Columns | None, first: Tried, second: Tried
     """The same rows, whatever columns one of them shows besides."""
     if one is None or two is None:
         return first.sql == second.sql
-    return one <= two or two <= one
+    return bool(one) == bool(two) and (one <= two or two <= one)
 
 
 def _columns(rows: Rows | None) -> Columns | None:

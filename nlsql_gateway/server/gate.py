@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from nlsql_gateway.admission import Admitted, Client, Outcome, Refused
@@ -29,6 +29,9 @@ class Gate(Protocol):
 
     def close(self, record_id: str, client: Client, outcome: Outcome) -> None:
         """Called when the last reply has come."""
+
+    def wait_with(self, kept: Callable[[], Awaitable[None]]) -> None:
+        """How the gate itself waits until its records are kept: as sessions do, by the one caller of ``flush``."""
 
     def flush(self) -> None:
         """Keep every record since the last call. Raises AuditError: none of them is kept."""

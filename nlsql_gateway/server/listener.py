@@ -116,6 +116,7 @@ class Gateway:
         listen = self._settings.listen
         loop = asyncio.get_running_loop()
         self._turn = Turn(self._gate.flush, loop)
+        self._gate.wait_with(self._turn.kept)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             await self._cancels.open(tasks)

@@ -26,6 +26,8 @@ from nlsql_gateway.sql import Catalog
 
 __all__ = ["Databases", "Role", "UpstreamDatabase", "probe"]
 
+LOOKED_AT: Final = 200
+"Rows of a query of ours on a person's behalf; further ones are not fetched."
 MAX_CONNECTIONS: Final = 3
 """Of one database: a catalog is read while questions are explained."""
 
@@ -190,6 +192,25 @@ class UpstreamDatabase:
                 if prepared.get_parameters():
                     raise UpstreamError("there is no parameter $1", sqlstate="42P02")
                 await prepared.fetch()
+            finally:
+                if not connection.is_closed():
+                    await transaction.rollback()
+
+    async def look(self, sql: str, seconds: float) -> list[tuple[object, ...]]:
+        """The first LOOKED_AT rows of the one query ``sql``, in a read-only transaction that is rolled back.
+
+        Raises UpstreamError, as ``explain``; with 57014 when it takes longer than ``seconds``.
+        """
+        async with self._connection() as connection:
+            transaction = connection.transaction(readonly=True)
+            await transaction.start()
+            try:
+                if self._login.opens_with:
+                    await connection.execute(self._login.opens_with)
+                await connection.execute(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
+                prepared = await connection.prepare(sql, name="")
+                cursor = await prepared.cursor()
+                return [tuple(row) for row in await cursor.fetch(LOOKED_AT)]
             finally:
                 if not connection.is_closed():
                     await transaction.rollback()

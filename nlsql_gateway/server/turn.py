@@ -60,6 +60,12 @@ class Turn:
         if self._timer is None:
             self._timer = self._loop.call_later(LATE, self._late)
 
+    async def kept(self) -> None:
+        """Wait until all records so far are kept. Raises AuditError: they are not."""
+        waiter = _Waiter(self._loop.create_future())
+        self.join(waiter)
+        await waiter.done
+
     def _late(self) -> None:
         self._timer = None
         self.end()
@@ -80,3 +86,23 @@ class Turn:
         else:
             for party in parties:
                 party.depart()
+
+
+class _Waiter:
+    """A party of one task that waits."""
+
+    __slots__ = ("done",)
+
+    def __init__(self, done: asyncio.Future[None]) -> None:
+        self.done = done
+
+    def depart(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def unrecorded(self, error: AuditError) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+    def unclosed(self, error: AuditError) -> None:
+        """It has no outcome to be kept."""

@@ -26,7 +26,7 @@ Sources = dict[str, tuple[str, str]]
 
 
 def without_needless_joins(sql: str, catalog: Catalog, meant: Meant) -> str:
-    """``sql`` without the joined tables that only pass keys on and are not ``meant``; the same text where there are none.
+    """``sql`` without the joined tables that only pass keys on and are not ``meant``; the same text without such.
 
     Raises StatementError (not readable), LimitError.
     """
@@ -46,13 +46,15 @@ def _drop_one(select: exp.Expr, catalog: Catalog, meant: Meant) -> bool:
     # With two sources, count(*) counts what the one has of the other; with more, one that is not meant multiplies.
     if equal is None or (len(sources) == 2 and _counts_rows(select)):
         return False
-    for alias in sorted(sources, key=lambda name: name == next(iter(sources))):
+    # First those that nothing else is asked of, and last the one that the model began with.
+    begun = next(iter(sources))
+    used = {alias: sum(1 for _ in _uses(select, alias, sources, catalog)) for alias in sources}
+    for alias in sorted(sources, key=lambda name: (used[name] > 0, name == begun)):
         others = tuple(relation for name, relation in sources.items() if name != alias)
         if meant(sources[alias], others):
             continue
         moved = _stand_ins(select, alias, sources, equal, catalog)
-        if moved is not None:
-            _drop(select, alias, moved, list(_uses(select, alias, sources, catalog)), equal)
+        if moved is not None and _drop(select, alias, moved, list(_uses(select, alias, sources, catalog)), equal):
             return True
     return False
 
@@ -161,19 +163,15 @@ def _uses(select: exp.Expr, alias: str, sources: Sources, catalog: Catalog) -> I
             yield column
 
 
-def _drop(select: exp.Expr, alias: str, moved: dict[Place, Place], uses: list[exp.Column], equal: list[Pair]) -> None:
-    for column in uses:
-        column.replace(_named(moved[alias, fold(column.this)]))
+def _drop(
+    select: exp.Expr, alias: str, moved: dict[Place, Place], uses: list[exp.Column], equal: list[Pair]
+) -> bool:
+    """False, and nothing is changed: without it another source would be joined with nothing."""
     groups = _classes(equal)
     start = select.args["from_"]
-    first, *rest = [
-        item
-        for item in (start.this, *(join.this for join in select.args["joins"]))
-        if fold_alias(item) != alias
-    ]
-    start.set("this", first)
-    placed, joins = {fold_alias(first)}, []
-    for item in rest:
+    items = [item for item in (start.this, *(join.this for join in select.args["joins"])) if fold_alias(item) != alias]
+    placed, joins = {fold_alias(items[0])}, []
+    for item in items[1:]:
         name = fold_alias(item)
         pairs = [
             (one, two) if one[0] == name else (two, one)
@@ -188,9 +186,16 @@ def _drop(select: exp.Expr, alias: str, moved: dict[Place, Place], uses: list[ex
                 for other in sorted(groups[place])
                 if other[0] in placed
             ][:1]
+        if not pairs:
+            return False
         placed.add(name)
-        joins.append(exp.Join(this=item, on=exp.and_(*(exp.EQ(this=_named(a), expression=_named(b)) for a, b in pairs))))
+        conditions = [exp.EQ(this=_named(one), expression=_named(two)) for one, two in pairs]
+        joins.append(exp.Join(this=item, on=exp.and_(*conditions)))
+    for column in uses:
+        column.replace(_named(moved[alias, fold(column.this)]))
+    start.set("this", items[0])
     select.set("joins", joins)
+    return True
 
 
 def _named(place: Place) -> exp.Column:

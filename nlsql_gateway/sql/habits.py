@@ -10,6 +10,9 @@ columns are shown beside those asked for. Text that a person typed never goes th
 - ``fold_case``: LIKE of a word from a question: people do not know how it was stored.
 - ``complete_groups``: a column beside an aggregate must be in GROUP BY (manual, 7.2.3).
 - ``show_keys``: what was grouped and sorted by is shown, since rows of bare numbers cannot be told apart.
+- ``take_years``: the year of an integer is the integer.
+
+``listed_once`` and ``with_ratio`` are for the caller to ask for, who knows the question.
 """
 
 from __future__ import annotations
@@ -18,9 +21,9 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from nlsql_gateway.sql.catalog import Catalog
+from nlsql_gateway.sql.catalog import Catalog, Relation
 from nlsql_gateway.sql.kinds_of_values import KindOf, kinds_of
-from nlsql_gateway.sql.names import fold, parse
+from nlsql_gateway.sql.names import fold, mentions, outline_of, parse
 
 
 def settle(sql: str, catalog: Catalog) -> str:
@@ -68,7 +71,7 @@ def complete_groups(tree: exp.Query, _: KindOf) -> bool:
     changed = False
     for select in tree.find_all(exp.Select):
         group = select.args.get("group")
-        if group is None or not group.expressions or any(group.args.get(key) for key in _GROUPINGS):
+        if group is None or not group.expressions or _is_manifold(group):
             continue
         grouped = _grouped(select)
         order = select.args.get("order")
@@ -91,7 +94,7 @@ def show_keys(tree: exp.Query, _: KindOf) -> bool:
     if not isinstance(tree, exp.Select) or tree.args.get("distinct") or any(item.is_star for item in tree.selects):
         return False
     group, order = tree.args.get("group"), tree.args.get("order")
-    if group is None:
+    if group is None or _is_manifold(group):
         return False
     shown = {_key(item.this if isinstance(item, exp.Alias) else item) for item in tree.selects}
     names = {item.alias_or_name.lower() for item in tree.selects}
@@ -114,10 +117,89 @@ def show_keys(tree: exp.Query, _: KindOf) -> bool:
     return True
 
 
-_GROUPINGS = ("grouping_sets", "cube", "rollup", "all")
+def take_years(tree: exp.Query, kind_of: KindOf) -> bool:
+    """``extract(year FROM published)`` where ``published`` is an integer: an error in Postgres."""
+    years = [
+        part
+        for part in tree.find_all(exp.Extract)
+        if part.name.upper() == "YEAR" and kind_of(part.expression) == "integer"
+    ]
+    for part in years:
+        part.replace(part.expression.copy())
+    return bool(years)
+
+
+def listed_once(sql: str, catalog: Catalog) -> str:
+    """``sql`` with DISTINCT where the rows of one table are multiplied by what it is joined with, or where it lists
+    another table's keys; the same text otherwise. Raises StatementError (not readable), LimitError.
+    """
+    tree = parse(sql)
+    if not isinstance(tree, exp.Select) or any(tree.args.get(key) for key in ("distinct", "group", "having", "limit")):
+        return sql
+    outputs = [item.unalias() for item in tree.selects]
+    if not outputs or not all(isinstance(item, exp.Column) and not item.is_star for item in outputs):
+        return sql
+    order = tree.args.get("order")
+    shown = {_key(item) for item in outputs} | {item.alias_or_name.lower() for item in tree.selects}
+    if order is not None and any(_key(item.this) not in shown for item in order.expressions):
+        return sql  # SELECT DISTINCT sorts by what it shows (manual, SELECT)
+    scope = outline_of(tree, catalog).scopes[-1]
+    uses = {use.index: use for use in scope.uses}
+    places = {id(column): index for index, column in enumerate(mentions(tree))}
+    owners = set()
+    for item in outputs:
+        use = uses.get(places.get(id(item), -1))
+        if use is None:
+            return sql
+        owners |= {
+            source.alias for source in scope.sources if use.table in ("", source.alias) and source.has(use.column)
+        }
+    relations = [catalog.relations[source.relation] for source in scope.sources if source.relation is not None]
+    if len(owners) != 1 or len(relations) != len(scope.sources):
+        return sql
+    if len(relations) == 1 and not _lists_keys(outputs, relations[0]):
+        return sql
+    tree.set("distinct", exp.Distinct())
+    return tree.sql(dialect="postgres", normalize_functions=False)
+
+
+def with_ratio(sql: str) -> str:
+    """``sql`` with the ratio of its two aggregates shown behind them, if it shows two and divides nothing."""
+    tree = parse(sql)
+    if not isinstance(tree, exp.Select) or tree.find(exp.Div) is not None or tree.args.get("distinct"):
+        return sql
+    measures = [item.unalias() for item in tree.selects if item.find(exp.AggFunc) is not None]
+    if len(measures) != 2:
+        return sql
+    above = exp.Cast(this=measures[0].copy(), to=exp.DataType.build("numeric"))
+    below = exp.Nullif(this=measures[1].copy(), expression=exp.Literal.number(0))
+    tree.append("expressions", exp.alias_(exp.Div(this=above, expression=below), "ratio"))
+    return tree.sql(dialect="postgres", normalize_functions=False)
+
+
+def shows_words_only(sql: str) -> bool:
+    """Whether all that the SELECT shows are texts that it brings itself: then it does not answer from the tables."""
+    tree = parse(sql)
+    first = next(iter(tree.find_all(exp.Select)), None)
+    if first is None:
+        return False
+    outputs = [item.unalias() for item in first.selects]
+    texts = [item for item in outputs if isinstance(item, exp.Literal) and item.is_string]
+    return bool(texts) and len(texts) == len(outputs)
+
+
+def _lists_keys(outputs: list[exp.Expr], relation: Relation) -> bool:
+    own = {relation.columns[0].name, *relation.primary_key}
+    return all(fold(item.this).endswith("id") and fold(item.this) not in own for item in outputs)
+
+
+def _is_manifold(group: exp.Group) -> bool:
+    """ROLLUP, CUBE, GROUPING SETS (manual, 7.2.4)."""
+    return group.find(exp.Rollup, exp.Cube, exp.GroupingSets) is not None or bool(group.args.get("all"))
+
 
 Pass = Callable[[exp.Query, KindOf], bool]
-PASSES: tuple[Pass, ...] = (complete_groups, show_keys, divide, sort_nulls_last, fold_case)
+PASSES: tuple[Pass, ...] = (take_years, complete_groups, show_keys, divide, sort_nulls_last, fold_case)
 
 
 def _operand(value: exp.Expr) -> exp.Expr:

@@ -39,7 +39,9 @@ def kinds_of(tree: exp.Query, catalog: Catalog) -> KindOf:
                 return "text" if value.is_string else ("integer" if value.is_int else "")
             case exp.Count() | exp.Length() | exp.RowNumber():
                 return "integer"
-            case exp.Paren() | exp.Sum() | exp.Max() | exp.Min() | exp.Neg() | exp.Abs() | exp.Filter() | exp.Distinct():
+            case (
+                exp.Paren() | exp.Sum() | exp.Max() | exp.Min() | exp.Neg() | exp.Abs() | exp.Filter() | exp.Distinct()
+            ):
                 inner = value.expressions[0] if isinstance(value, exp.Distinct) else value.this
                 return kind(inner, depth + 1)
             case exp.Window():

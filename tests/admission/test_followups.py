@@ -24,7 +24,7 @@ class Keeping(Model):
 
 def keeping(*answers: str, log: Log | None = None, cache: int = 0) -> tuple[Admission, Keeping]:
     admission, model = gate(log=log), Keeping(list(answers))
-    asker = Asker(model, prompt="chatml", repairs=2, max_tokens=100, max_prompt_tokens=2000)
+    asker = Asker(model, prompt="chatml", repairs=2, samples=0, max_tokens=100, max_prompt_tokens=2000)
     admission.asking = replace(admission.asking, asker=asker, answers=AnswerCache(cache))
     return admission, model
 

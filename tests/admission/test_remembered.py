@@ -30,6 +30,9 @@ class Company:
     async def refresh(self) -> Catalog:
         return catalog()
 
+    async def look(self, sql: str, seconds: float) -> list[tuple[object, ...]]:
+        raise AssertionError(sql)
+
     async def cost(self, sql: str) -> float:
         raise AssertionError("no policy here has a limit of cost")
 

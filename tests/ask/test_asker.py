@@ -26,7 +26,7 @@ def ask(
     budget: int = 6000,
     timeout: float = 5.0,
 ) -> Answer:
-    asker = Asker(model, prompt="auto", repairs=repairs, max_tokens=100, max_prompt_tokens=budget)
+    asker = Asker(model, prompt="auto", repairs=repairs, samples=0, max_tokens=100, max_prompt_tokens=budget)
     return asyncio.run(asker.answer(question, schema, checker(faults or {}), today=TODAY, timeout=timeout))
 
 
@@ -37,8 +37,10 @@ def test_an_answer_says_who_gave_it() -> None:
 
 def test_code_mends_before_the_model_is_asked_again() -> None:
     model = Scripted("SELECT o.city FROM orders o")
-    answer = ask(model, faults={"o.city": "column o.city does not exist"})
-    assert answer.sql == "SELECT customers.city FROM orders AS o JOIN customers ON o.customer_id = customers.id"
+    answer = ask(model, "Which cities were orders from?", faults={"o.city": "column o.city does not exist"})
+    assert (
+        answer.sql == "SELECT DISTINCT customers.city FROM orders AS o JOIN customers ON o.customer_id = customers.id"
+    )
     assert answer.attempts == len(model.prompts) == 1
 
 

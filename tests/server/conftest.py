@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -111,6 +111,9 @@ class SmallGate:
         assert record_id not in self.closed, "an account is closed once"
         self.closed[record_id] = outcome
         self._closing = True
+
+    def wait_with(self, kept: Callable[[], Awaitable[None]]) -> None:
+        pass
 
     def flush(self) -> None:
         closing, self._closing = self._closing, False

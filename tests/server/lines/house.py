@@ -98,7 +98,7 @@ def house(folder: Path, upstream: Upstream) -> Iterator[House]:
     def main() -> None:
         async def serve() -> None:
             async with admission(settings, lambda: policy, sink) as gate:
-                asker = Asker(Model(), prompt="chatml", repairs=0, max_tokens=100, max_prompt_tokens=100_000)
+                asker = Asker(Model(), prompt="chatml", repairs=0, samples=0, max_tokens=100, max_prompt_tokens=100_000)
                 gate.asking = Asking(asker, settings.ask.deadline, AnswerCache(0))
                 gateway = Gateway(settings, gate, lambda: policy, logger)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -93,6 +93,9 @@ class ListGate:
         assert record_id not in self.closed, "an account is closed once"
         self.closed[record_id] = outcome
         self.has_outcome = True
+
+    def wait_with(self, kept: Callable[[], Awaitable[None]]) -> None:
+        pass
 
     def flush(self) -> None:
         self.has_outcome = False
