@@ -108,7 +108,7 @@ def test_a_wrong_answer_is_mended_with_the_error(gateway: RunningGateway, model:
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) > 0
     decision = [record for record in gateway.records() if record.get("question")][-1]
-        assert decision["attempts"] == 5, "the first, three samples, and one with the error"
+    assert decision["attempts"] == 5, "the first, three samples, and one with the error"
     assert decision["model"] == "scripted"
 
 
