@@ -163,9 +163,7 @@ def _uses(select: exp.Expr, alias: str, sources: Sources, catalog: Catalog) -> I
             yield column
 
 
-def _drop(
-    select: exp.Expr, alias: str, moved: dict[Place, Place], uses: list[exp.Column], equal: list[Pair]
-) -> bool:
+def _drop(select: exp.Expr, alias: str, moved: dict[Place, Place], uses: list[exp.Column], equal: list[Pair]) -> bool:
     """False, and nothing is changed: without it another source would be joined with nothing."""
     groups = _classes(equal)
     start = select.args["from_"]

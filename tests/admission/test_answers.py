@@ -195,7 +195,9 @@ def test_what_was_answered_before_is_there_while_the_server_is_gone() -> None:
             raise ModelUnavailable("gone")
 
     admission = cached()
-    admission.asking.asker = Asker(Gone([COUNT]), prompt="chatml", repairs=0, max_tokens=100, max_prompt_tokens=2000)
+    admission.asking.asker = Asker(
+        Gone([COUNT]), prompt="chatml", repairs=0, samples=0, max_tokens=100, max_prompt_tokens=2000
+    )
     ask(admission, "ask: how many customers")
     admission.asking._looked = -LOOK_S
     assert "cached" in notice(ask(admission, "ask: how many customers"))
