@@ -8,12 +8,16 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.proof import grouped
 from tests.proof.comparing import SAME, Ground, Report, differ
+from tests.proof.debian import Debian
+from tests.proof.interference import interfere
 from tests.proof.ways import POOLED, WAYS
+from tests.server import debian_postgres
 from tests.server.bouncer import PROGRAM
 
 
@@ -35,6 +39,10 @@ def main() -> int:
         if PROGRAM is None:
             print("without pgbouncer, which is not installed")
         place = stack.enter_context(ground.pooled()) if PROGRAM is not None else ground
+        elsewhere = None
+        if programs := [program for program in debian_postgres.INSTALLED if "/15/" in str(program)]:
+            elsewhere = Ground(Debian(stack.enter_context(debian_postgres.running(programs[0], autovacuum="off"))))
+        counts, differences = Counter[int](), list[str]()
         world, done = options.seed, 0
         while done < options.queries:
             kind = ("texts", "trees")[world % 2]
@@ -49,6 +57,13 @@ def main() -> int:
                 print(fault, flush=True)
             if world % 4 == 3:
                 grouped.compare(ground, world, options.each // 20, outcome)
+            if world % 8 == 6:
+                older = world % 16 == 6 and elsewhere is not None
+                on = elsewhere if older and elsewhere is not None else ground
+                mixed = world % 32 < 16
+                ended, differing = interfere(on, world, options.each // 4, enriched=mixed, trees=mixed, older=older)
+                counts[15 if older else 18] += ended.total()
+                differences += differing
             done, world = done + count, world + 1
             print(f"{time.monotonic() - began:.0f} s, {done} queries, {len(report.faults)} faults", flush=True)
     for kind, report in reports.items():
@@ -58,7 +73,8 @@ def main() -> int:
         *outcome.faults[:3],
         sep="\n",
     )
-    bad = bool(outcome.faults) or any(report.faults or report.overblocked for report in reports.values())
+    print(f"two databases, by version: {dict(counts)}, {len(differences)} faults", *differences[:2], sep="\n")
+    bad = bool(differences or outcome.faults) or any(report.faults or report.overblocked for report in reports.values())
     return bad or reports["trees"].same < SAME
 
 

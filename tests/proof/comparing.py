@@ -17,6 +17,7 @@ import psycopg
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.e2e import harness
 from tests.proof import native, rich, world
+from tests.proof.debian import Debian
 from tests.proof.queries import Writer
 from tests.proof.trees.queries import TreeWriter
 from tests.proof.ways import Answer, Query, chosen, run
@@ -196,7 +197,7 @@ def reproducer(of: World, person: str, query: Query, found: str, answers: tuple[
 class Ground:
     """Worlds on one server; each has a database and a gateway of its own."""
 
-    postgres: EmbeddedPostgres
+    postgres: EmbeddedPostgres | Debian
     bouncer: int = 0
     "The port of a PgBouncer in transaction mode between the gateway and the server; 0: there is none."
 

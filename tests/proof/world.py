@@ -161,6 +161,12 @@ class World:
                 self.masks[name, column] = ("null", f"NULL::{type_}")
         return self
 
+    def stored(self) -> World:
+        """For servers before 18, which have no virtual columns. Changes the world."""
+        for name, of in self.relations.items():
+            self.relations[name] = replace(of, create=of.create.replace(") VIRTUAL", ") STORED"))
+        return self
+
     def policy(self) -> str:
         users = {
             name: {
