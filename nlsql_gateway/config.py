@@ -234,8 +234,10 @@ class Ask(_Section):
     "The name of the model at the server."
     model_version: str = Field(default="", pattern="^[0-9]*$")
     "triton: the number of the version that is asked; empty: the newest that is loaded."
-    prompt: Literal["auto", "chatml", "sqlcoder"] = "auto"
-    "The template family; auto tells it from the model's name."
+    prompt: Literal[
+        "auto", "chatml", "chat", "sqlcoder", "sqlcoder-schema-first", "llama3-sqlcoder", "llama3-sqlcoder-schema-first"
+    ] = "auto"
+    "The template family; auto tells it from the model's name. chat: openai only, its chat completions."
     deadline: Seconds = 60.0
     "From the question to its SQL; past it 57014. On a CPU the first question reads the whole schema: allow for it."
     repairs: int = Field(default=2, ge=0, le=5)
@@ -253,6 +255,12 @@ class Ask(_Section):
     cache: Cache = Cache()
     api_key_env: str | None = None
     "openai: the environment variable that holds the key."
+
+    @model_validator(mode="after")
+    def _chats_with_openai_only(self) -> Ask:
+        if self.prompt == "chat" and self.backend != "openai":
+            raise ValueError("prompt: chat needs backend: openai")
+        return self
 
     def api_key(self) -> str | None:
         if self.api_key_env is None:

@@ -285,7 +285,7 @@ def generator_of(settings: Settings) -> Pool | None:
             return Pool({url: TritonGenerator(url, ask.model, version=ask.model_version) for url in urls})
         case "openai":
             key = ask.api_key()
-            return Pool({url: OpenAIGenerator(url, ask.model, api_key=key) for url in urls})
+            return Pool({url: OpenAIGenerator(url, ask.model, api_key=key, chat=ask.prompt == "chat") for url in urls})
 
 
 @asynccontextmanager

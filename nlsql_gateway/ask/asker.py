@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from time import monotonic
-from typing import Literal
 
 from nlsql_gateway.ask.followups import Topic
 from nlsql_gateway.ask.generator import Generator, Sampling
 from nlsql_gateway.ask.grounding import Look
 from nlsql_gateway.ask.linking import link
 from nlsql_gateway.ask.notes import concerning
-from nlsql_gateway.ask.prompt import Attempt, Prompt, cost, describe, family, write
+from nlsql_gateway.ask.prompt import Attempt, Choice, Prompt, cost, describe, family, write
 from nlsql_gateway.ask.semantics_hints import NO_HINTS, Hints
 from nlsql_gateway.ask.trying import Tried, try_out
 from nlsql_gateway.ask.values import Answer, Check, Problem
@@ -45,7 +44,7 @@ class Asker:
         self,
         generator: Generator,
         *,
-        prompt: Literal["auto", "chatml", "sqlcoder"],
+        prompt: Choice,
         repairs: int,
         samples: int,
         max_tokens: int,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from nlsql_gateway.ask.prompt import REFUSAL
+from nlsql_gateway.ask.templates import REFUSAL
 from nlsql_gateway.errors import NoValidSql, Unanswerable
 
 MAX_COMPLETION = 16 * 1024

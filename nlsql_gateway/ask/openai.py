@@ -1,7 +1,8 @@
 """OpenAIGenerator: a model behind an OpenAI-compatible server (vLLM, llama.cpp, TGI …), over HTTP.
 
-Uses ``POST {url}/completions`` with the prompt as text, not chat: the template is ours (``prompt.py``). Cancelling the
-task closes the connection, which makes these servers stop decoding. A grammar is ignored: servers differ on it.
+Uses ``POST {url}/completions`` with the prompt as text, whose template is ours (``templates.py``); or, for a server
+that has nothing else, ``{url}/chat/completions`` with the prompt's turns. Cancelling the task closes the connection,
+which makes these servers stop decoding. A grammar is ignored: servers differ on it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from nlsql_gateway.ask.generator import Completion, Sampling
+from nlsql_gateway.ask.templates import turns_of
 from nlsql_gateway.errors import AskTimeout, ConfigError, ModelUnavailable
 
 READY_TIMEOUT = 10.0
@@ -30,7 +32,10 @@ _BUSY = "ask again in a moment; if it happens often, serve the model on more or 
 _STATUS = {
     401: ("{where} refused the API key", _KEY),
     403: ("{where} refused the API key", _KEY),
-    404: ("{where} has no model {model}, or no /completions", "check ask.url (it ends in /v1) and ask.model"),
+    404: (
+        "{where} has no model {model}, or no such completions",
+        "check ask.url (it ends in /v1) and ask.model; ask.prompt: chat is for servers with chat completions only",
+    ),
     429: ("the model {model} is overloaded: {where} takes no more questions", _BUSY),
     503: ("the model {model} at {where} is not ready", "wait until it is loaded, or look at the server's log"),
 }
@@ -39,15 +44,19 @@ _FAULTS: Mapping[int, Literal["busy", "refused"]] = {400: "refused", 413: "refus
 
 
 class OpenAIGenerator:
-    """A Generator. ``url`` is the base URL that ends in ``/v1``. Raises ConfigError for another form of URL."""
+    """A Generator. ``url`` is the base URL that ends in ``/v1``; ``chat``: its chat completions are used, for prompts
+    of the family ``chat``. Raises ConfigError for another form of URL.
+    """
 
-    def __init__(self, url: str, model: str, *, api_key: str | None = None) -> None:
+    def __init__(self, url: str, model: str, *, api_key: str | None = None, chat: bool = False) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(f"ask.url: {url}: expected http://host:port/v1 or https://host/v1")
         self._url = url.rstrip("/")
         self._where = parts.netloc.rpartition("@")[2]
         self._model = model
+        self._path = "chat/completions" if chat else "completions"
+        self._chat = chat
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._client: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -60,11 +69,13 @@ class OpenAIGenerator:
         """See Generator."""
         body: dict[str, Any] = {
             "model": self._model,
-            "prompt": prompt,
             "max_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,
-            "logprobs": 1,
         }
+        if self._chat:
+            body |= {"messages": turns_of(prompt) or [{"role": "user", "content": prompt}], "logprobs": True}
+        else:
+            body |= {"prompt": prompt, "logprobs": 1}
         if sampling.temperature > 0:
             body["top_p"] = sampling.top_p
             if sampling.seed is not None:
@@ -104,7 +115,7 @@ class OpenAIGenerator:
     async def _post(self, body: dict[str, Any]) -> Any:
         """The decoded answer; the body is read to a limit. Raises ModelUnavailable."""
         try:
-            async with self._connected().stream("POST", f"{self._url}/completions", json=body) as response:
+            async with self._connected().stream("POST", f"{self._url}/{self._path}", json=body) as response:
                 raw = bytearray()
                 async for chunk in response.aiter_bytes():
                     raw += chunk
@@ -138,7 +149,7 @@ class OpenAIGenerator:
             usage = data.get("usage") or {}
             choice = data["choices"][0]
             return Completion(
-                text=str(choice["text"]),
+                text=str(choice["message"]["content"] or "" if self._chat else choice["text"]),
                 model=self._model,
                 version=" ".join(str(data[key]) for key in ("model", "system_fingerprint") if data.get(key)),
                 prompt_tokens=int(usage.get("prompt_tokens") or 0),

@@ -4,59 +4,26 @@ The schema comes first and the question last wherever the model's format allows 
 share a prefix that the server keeps. Short on purpose: with rules, examples and sample values in the prompt, the small
 default model answered fewer questions and copied the examples into its answers.
 
-- ``chatml``: the chat format of Qwen2.5 and others (``<|im_start|>role``). The answer's code fence is opened for the
-  model, so that it starts with SQL.
-- ``sqlcoder``: the format that defog/sqlcoder-7b-2 was tuned on, as its model card gives it: the question first, then
-  the schema, then the question again with ``[QUESTION]`` tags. A question first defeats the cached prefix; a tuned
-  model's own format is worth more.
+The families' templates are in ``templates.py``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
-from typing import Literal
 
 from nlsql_gateway.ask.dates import say_dates
 from nlsql_gateway.ask.followups import Topic
+from nlsql_gateway.ask.templates import WRITERS, Attempt, Choice, Family, Prompt, family, harmless
 from nlsql_gateway.sql.catalog import Catalog, Column, Relation
 from nlsql_gateway.sql.names import quote
 
-Family = Literal["chatml", "sqlcoder"]
-
-REFUSAL = "UNANSWERABLE"
-"""What the model is told to say, in place of SQL, when the tables do not hold the answer.
-
-The small default model hardly ever does (for 1 of 60 such questions), larger ones do. Said in the system turn it cost
-no right answer; said beside the question it cost a tenth of them.
-"""
+__all__ = ["Attempt", "Choice", "Prompt", "cost", "describe", "family", "write"]
 
 MAX_COMMENT = 200
 """Characters of one comment that go into the prompt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    text: str
-    stop: tuple[str, ...]
-    "Where the model must end."
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """An answer that did not pass, for the repair turn."""
-
-    sql: str
-    error: str
-
-
-def family(configured: Literal["auto", "chatml", "sqlcoder"], model: str) -> Family:
-    """The template for ``model``: as configured, or by its name."""
-    if configured != "auto":
-        return configured
-    return "sqlcoder" if "sqlcoder" in model.lower() else "chatml"
 
 
 def write(
@@ -77,10 +44,10 @@ def write(
     ``before`` is what the question goes on from.
     """
     tables = "\n".join(describe(relation, schema) for relation in relations)
-    tables += "".join(f"\n-- {_harmless(note)}" for note in notes)
+    tables += "".join(f"\n-- {harmless(note)}" for note in notes)
     if before is not None:
-        before = replace(before, question=_harmless(say_dates(before.question, today)), sql=_harmless(before.sql))
-    return _WRITERS[family](tables, _harmless(say_dates(question, today)), failed, before)
+        before = replace(before, question=harmless(say_dates(before.question, today)), sql=harmless(before.sql))
+    return WRITERS[family](tables, harmless(say_dates(question, today)), failed, before)
 
 
 def describe(relation: Relation, schema: Catalog) -> str:
@@ -101,47 +68,6 @@ def describe(relation: Relation, schema: Catalog) -> str:
 def cost(text: str) -> int:
     """About how many tokens ``text`` takes, rather too many: names and SQL take three to four characters each."""
     return len(text) // 3 + 1
-
-
-def _chatml(tables: str, question: str, failed: Attempt | None, before: Topic | None) -> Prompt:
-    first = question if before is None else before.question
-    turns = [
-        ("system", f"You write PostgreSQL queries, or {REFUSAL} if the tables do not hold the answer."),
-        (
-            "user",
-            f"{tables}\n\nWrite one PostgreSQL SELECT statement that answers the question.\nQuestion: {first}",
-        ),
-    ]
-    if before is not None:
-        turns.append(("assistant", f"```sql\n{before.sql}\n```"))
-        turns.append(("user", f"Change the statement so that it answers this.\nQuestion: {question}"))
-    if failed is not None:
-        turns.append(("assistant", f"```sql\n{_harmless(failed.sql)}\n```"))
-        turns.append(("user", f"Error: {_harmless(failed.error)}\nWrite the statement again without this error."))
-    text = "".join(f"<|im_start|>{role}\n{words}<|im_end|>\n" for role, words in turns)
-    return Prompt(f"{text}<|im_start|>assistant\n```sql\n", ("```", "<|im_end|>"))
-
-
-def _sqlcoder(tables: str, question: str, failed: Attempt | None, before: Topic | None) -> Prompt:
-    instructions = "- If you cannot answer the question with the available database schema, return 'I do not know'"
-    if before is not None:
-        instructions += f"\n- The question goes on from this one: {before.question}\n- Its query was: {before.sql}"
-    if failed is not None:
-        instructions += f"\n- This query is wrong: {_harmless(failed.sql)}\n- Its error is: {_harmless(failed.error)}"
-    return Prompt(
-        f"### Task\nGenerate a SQL query to answer [QUESTION]{question}[/QUESTION]\n\n"
-        f"### Instructions\n{instructions}\n\n"
-        f"### Database Schema\nThe query will run on a database with the following schema:\n{tables}\n\n"
-        "### Answer\nGiven the database schema, here is the SQL query that answers "
-        f"[QUESTION]{question}[/QUESTION]\n[SQL]\n",
-        ("[/SQL]", "```", "###"),
-    )
-
-
-_WRITERS: Mapping[Family, Callable[[str, str, Attempt | None, Topic | None], Prompt]] = {
-    "chatml": _chatml,
-    "sqlcoder": _sqlcoder,
-}
 
 
 def _name(key: tuple[str, str], schema: Catalog) -> str:
@@ -166,13 +92,5 @@ _SHORT = {
 
 
 def _remark(text: str) -> str:
-    line = " ".join(_harmless(text).split())
+    line = " ".join(harmless(text).split())
     return f" -- {line[:MAX_COMMENT]}" if line else ""
-
-
-def _harmless(text: str) -> str:
-    """Without the marks that end a turn, a fence or a tag: they would let a question speak for the model."""
-    return _MARKS.sub(" ", text)
-
-
-_MARKS = re.compile(r"<\|[^|<>]{1,40}\|>|```|\[/?(?:QUESTION|SQL)\]|^###", re.MULTILINE)

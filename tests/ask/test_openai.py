@@ -176,6 +176,30 @@ def test_what_is_asked() -> None:
     assert script.headers[0]["Authorization"] == "Bearer the-key"
 
 
+def test_what_is_asked_of_chat_completions() -> None:
+    turns = [{"role": "system", "content": "Write SQL."}, {"role": "user", "content": "How many?\n\nNow!"}]
+    prompt = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in turns)
+    logprobs = {"content": [{"token": "SELECT", "logprob": -0.5}]}
+    message = {"role": "assistant", "content": "```sql\nSELECT 1\n```"}
+    script = Script(body=json.dumps({"choices": [{"message": message, "logprobs": logprobs}]}).encode())
+
+    async def main(url: str) -> Completion:
+        generator = OpenAIGenerator(url, "m", chat=True)
+        try:
+            await generator.ready()
+            return await generator.generate(prompt, Sampling(9), timeout=10)
+        finally:
+            await generator.aclose()
+
+    with serving(script) as url:
+        answer = asyncio.run(main(url))
+    assert (answer.text, answer.logprob) == (message["content"], -0.5)
+    canary, asked = script.asked
+    assert canary["messages"] == [{"role": "user", "content": "SELECT 1"}]
+    assert asked == {"model": "m", "messages": turns, "max_tokens": 9, "temperature": 0.0, "logprobs": True}
+    assert script.headers[1]["path"] == "/v1/chat/completions"
+
+
 @pytest.mark.parametrize(
     ("logprobs", "logprob"),
     [
@@ -197,7 +221,7 @@ def test_how_sure_it_was(logprobs: object, logprob: float | None) -> None:
     [
         (401, "refused the API key"),
         (403, "refused the API key"),
-        (404, "has no model m, or no /completions"),
+        (404, "has no model m, or no such completions"),
         (429, "the model m is overloaded"),
         (503, "the model m at 127.0.0.1:[0-9]+ is not ready"),
         (400, "the model m at 127.0.0.1:[0-9]+ failed: HTTP 400"),

@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from nlsql_gateway.ask.prompt import REFUSAL, Attempt, Family, cost, describe, family, write
+from nlsql_gateway.ask.prompt import Attempt, cost, describe, write
+from nlsql_gateway.ask.templates import Family
 from tests.ask.shop import SHOP, catalog, table
 
 TODAY = date(2026, 3, 1)
@@ -66,7 +67,7 @@ The query will run on a database with the following schema:
 {TABLES}
 
 ### Answer
-Given the database schema, here is the SQL query that answers [QUESTION]How many?[/QUESTION]
+Given the database schema, here is the SQL query that [QUESTION]How many?[/QUESTION]
 [SQL]
 """
 
@@ -136,16 +137,6 @@ def test_names_are_written_as_postgres_reads_them() -> None:
 def test_a_key_to_what_is_not_visible_is_not_shown() -> None:
     alone = catalog(SHOP.relations["public", "orders"])
     assert "REFERENCES" not in describe(alone.relations["public", "orders"], alone)
-
-
-def test_family() -> None:
-    assert family("auto", "qwen2_5_coder_1_5b") == "chatml"
-    assert family("auto", "defog/SQLCoder-7b-2") == "sqlcoder"
-    assert family("chatml", "sqlcoder") == "chatml"
-
-
-def test_the_refusal_is_what_extract_knows() -> None:
-    assert REFUSAL in CHATML
 
 
 def test_cost_is_rather_too_high() -> None:
