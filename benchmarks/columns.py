@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,11 +187,17 @@ def pgpool(folder: Path, upstream: EmbeddedPostgres, max_clients: int) -> Iterat
 
 @contextmanager
 def gateway(
-    folder: Path, upstream: EmbeddedPostgres, max_connections: int, *, workers: int = 1, login: bool = False
+    folder: Path,
+    upstream: EmbeddedPostgres,
+    max_connections: int,
+    *,
+    workers: int = 1,
+    login: bool = False,
+    ask: Mapping[str, str] | None = None,
 ) -> Iterator[Column]:
     """``nlsql-gateway serve`` with the benchmark's policy and the audit log on, as a process of its own.
 
-    ``login``: clients log in with SCRAM-SHA-256.
+    ``login``: clients log in with SCRAM-SHA-256. ``ask``: that section of gateway.yaml; None: no questions.
     """
     name = "gateway" if workers == 1 else "workers"
     home = folder / f"{name}{'-login' if login else ''}"
@@ -202,7 +208,7 @@ def gateway(
         "listen": {"host": HOST, "port": 0, "max_clients": max_connections, "workers": workers},
         "upstream": {"host": upstream.host, "port": upstream.port, "user": USER, "sslmode": "disable"},
         "auth": {"method": "scram-sha-256", "users": "users"} if login else {"method": "trust"},
-        "ask": {"backend": "none"},
+        "ask": dict(ask or {"backend": "none"}),
         "policy": str(POLICY),
         "audit": {"path": "audit.jsonl", "durability": "written"},
         "log": {"level": "warning"},

@@ -21,6 +21,7 @@ from nlsql_gateway.admission import Client
 from nlsql_gateway.ask import rollout
 from nlsql_gateway.ask.semantics_hints import unmatched as unmatched_words
 from nlsql_gateway.ask.semantics_schema import json_schema
+from nlsql_gateway.ask.verified import shown
 from nlsql_gateway.ask.verified_making import entry as made
 from nlsql_gateway.audit import Record
 from nlsql_gateway.config import Settings, client_password, load
@@ -244,7 +245,11 @@ async def _semantics(settings: Settings, database: str) -> str:
         return "none: words mean what the tables say"
     semantics = semantics_of(settings)
     meanings = semantics.of(database)
-    faults = list(unmatched_words(meanings, await catalog_of(settings, database, policy_of(settings))))
+    catalog = await catalog_of(settings, database, policy_of(settings))
+    faults = list(unmatched_words(meanings, catalog))
+    faults += [
+        f"question {one.wordings[0]}: not all of it is there" for one in meanings.questions if not shown(one, catalog)
+    ]
     if faults:
         return f"to look at, in {database}: {'; '.join(faults)}"
     return f"version {semantics.version[:12]}, {len(meanings.questions)} verified questions for {database}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from hashlib import sha256
@@ -13,8 +14,8 @@ import pytest
 from nlsql_gateway.embedded import retail
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.e2e import harness
-from tests.e2e.conftest import POLICIES, SERVICE_PASSWORD, ScriptedModel
-from tests.e2e.harness import RunningGateway
+from tests.e2e.conftest import POLICIES, SERVICE_PASSWORD, ScriptedModel, environment
+from tests.e2e.harness import COMMAND, RunningGateway
 
 
 def text(*lines: str) -> str:
@@ -138,3 +139,23 @@ def test_a_verified_question_is_answered_at_once_under_each_persons_rights(
     assert answering.prompts() == []
     record = [one for one in gateway.records() if one.get("question")][-1]
     assert (record["model"], record["model_version"]) == ("verified", "by petra on 2026-01-05")
+
+
+def test_check_says_what_fits_nothing(tmp_path: Path, retail_server: EmbeddedPostgres, model: ScriptedModel) -> None:
+    file = tmp_path / "semantics.yaml"
+    file.write_text(QUESTIONS)
+    with harness.gateway(
+        tmp_path / "gateway", retail_server, database=retail.DATABASE, policy=POLICIES / "retail.yaml",
+        role=retail.ROLE, password=SERVICE_PASSWORD, ask={**model.ask, "semantics": str(file)},
+    ) as gateway:  # fmt: skip
+
+        def check() -> str:
+            command = [str(COMMAND), "check", "-d", retail.DATABASE, "-c", str(gateway.config)]
+            return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment()).stdout
+
+        assert "2 verified questions for retail" in check()
+        file.write_text(QUESTIONS.replace("list_price", "price") + "    synonyms: {shop: shops}\n")
+        assert (
+            "to look at, in retail: synonym shop: no shops; "
+            "question products of {category} above {price}: not all of it is there" in check()
+        )
