@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from nlsql_gateway.ask.linking import words
+from nlsql_gateway.ask.verified_words import FUNCTIONAL
 from nlsql_gateway.sql.catalog import Catalog
 
 LONGEST: Final = 500
 """Characters of the questions that a topic keeps, the last ones."""
+MIDDLING: Final = 8
+"""Words of the longest that is one because of its end."""
 SHORT: Final = 4
 """Words of the longest question that is a follow-up because it begins with a preposition."""
 
@@ -32,6 +35,13 @@ _PREPOSITION: Final = re.compile(
 )
 _ENDS: Final = re.compile(r"\b(?:instead|as well|too|this time|again)\s*[?.!]*$", re.IGNORECASE)
 _PRONOUNS: Final = frozenset("they them their theirs those these it its he him his she her hers ones".split())  # noqa: SIM905
+_POINTING: Final = frozenset({"those", "these", "ones", "he", "she"})
+_AHEAD: Final = frozenset("who that which where whose with when working having in of by from".split())  # noqa: SIM905
+"""Behind 'those' they say which: nothing was said of them before."""
+_EMPTY: Final = FUNCTIONAL | frozenset(
+    "display find get give hi i kindly know let list me name names old please report return show tell us would".split()  # noqa: SIM905
+)
+"""Words that a pronoun cannot mean."""
 _WORD: Final = re.compile(r"[^\W\d_]+")
 
 
@@ -55,22 +65,28 @@ def goes_on(question: str, nouns: Callable[[], Collection[str]]) -> bool:
 
     1. It begins like one that goes on: and, also, only, now, what about …, sort it by …
     2. It is short and begins with a preposition: in 2025?, by month, without returns.
-    3. It ends so: instead, as well, too, again.
-    4. It has a pronoun (they, those, its …) before any word that names a table.
+    3. It is not long and ends so: instead, as well, too, again.
+    4. A pronoun (they, those, its …) stands before anything that it could mean; but not those who, those with …
     """
     asked = question.strip()
-    if _BEGINS.match(asked) or _ENDS.search(asked):
-        return True
     found = _WORD.findall(asked)
-    if _PREPOSITION.match(asked) and len(found) <= SHORT:
+    if _BEGINS.match(asked) or (_PREPOSITION.match(asked) and len(found) <= SHORT):
+        return True
+    if len(found) <= MIDDLING and _ENDS.search(asked):
         return True
     # IT is no it: a department, perhaps.
     small = [word.lower() if word.istitle() else word for word in found]
     pronoun = next((at for at, word in enumerate(small) if word in _PRONOUNS), None)
-    if pronoun is None:
+    if pronoun is None or not _AHEAD.isdisjoint(small[pronoun + 1 :] if small[pronoun] in _POINTING else ()):
+        return False
+    before = small[:pronoun]
+    named = [word for word in before if word not in _EMPTY]
+    if not named:
+        return True
+    if before[-1] != "of" or len(named) > 1:  # the names of those
         return False
     known = nouns()
-    return not any(word in known for before in found[:pronoun] for word in words(before))
+    return not any(word in known for word in words(named[0]))
 
 
 def nouns(schema: Catalog) -> frozenset[str]:
