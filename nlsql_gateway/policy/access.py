@@ -58,6 +58,11 @@ class Access:
         return frozenset(column.name for column, _ in self.columns)
 
     @cached_property
+    def hidden(self) -> frozenset[str]:
+        """The columns of the relation that are not among ``names``."""
+        return frozenset(column.name for column in self.relation.columns) - self.names
+
+    @cached_property
     def whole(self) -> bool:
         """All rows and all columns, unmasked: the person's own text may run as it is."""
         return self.condition is None and self.wide

@@ -3,8 +3,9 @@
 Hidden columns cannot be reached anyway: the sub-query that stands for the table does not have them. This pass turns
 "column does not exist" from the server into a refusal that says what it is, keeps a hidden column's name from being
 taken by a column of an outer query, and is the second opinion: a statement that the two parsers read differently is
-refused. Statements that read system relations only are left to libpg_query: sqlglot cannot read all of psql's. What
-sqlglot cannot read at all may run where no name in it is a hidden column's, so that there is nothing to resolve.
+refused. Where no name is a hidden column's there is nothing to resolve: the relations alone are compared. Statements
+that read system relations only are left to libpg_query: sqlglot cannot read all of psql's. What sqlglot cannot read at
+all may run where no name in it is a hidden column's.
 
 sqlglot's scopes are used, not its ``qualify``: that expands and renames in place and costs twice as much.
 """
@@ -55,11 +56,43 @@ def check_columns(case: Case) -> Case | Deny:
             sqlstate="0A000",
             hint="write the tables' names plainly",
         )
+    if _plain(case):
+        return case
     try:
+        if any(not name.quoted and name.this != name.this.lower() for name in tree.find_all(exp.Identifier)):
+            normalize_identifiers(tree, dialect=_POSTGRES)  # in place
         scopes = traverse_scope(tree)
         return _Names(case, scopes).check() or _misread(case, tree, scopes) or _overlooked(case, tree) or case
     except Exception:  # noqa: BLE001 - sqlglot on text that it half understands: any error means that it does not
         return _unread(case)
+
+
+def _plain(case: Case) -> bool:
+    """Whether there is nothing to resolve: no name is a hidden column's or could call a function, wherever it stands,
+    and every ``table.column`` is one of all tables of that name. Most statements; scopes cost more than all of this.
+    """
+    hidden = _hidden(case)
+    survey = case.survey
+    if not hidden.isdisjoint(survey.using) or not hidden.isdisjoint(survey.attributes):
+        return False
+    called: dict[str, list[Read]] = {}
+    for read in case.reads:
+        if not read.system and not read.use.renames:
+            called.setdefault(read.use.called, []).append(read)
+    for fields in {use.fields for use in survey.columns}:
+        if not hidden.isdisjoint(fields):
+            return False
+        if len(fields) > 1 and fields[-1] != "*":
+            if callable_by_attribute(fields[-1], case):
+                return False
+            if not all(_has(read, fields[-1]) for read in called.get(fields[-2], ())):
+                return False
+    return True
+
+
+def _has(read: Read, name: str) -> bool:
+    assert read.access is not None
+    return name in read.access.names or (name in _SYSTEM_COLUMNS and not read.restricted)
 
 
 def _unread(case: Case) -> Case | Deny:
@@ -79,7 +112,7 @@ def _hidden(case: Case) -> set[str]:
     for read in case.restricted:
         if not read.system:
             assert read.access is not None
-            hidden |= {column.name for column in read.access.relation.columns} - read.access.names
+            hidden |= read.access.hidden
             hidden |= _SYSTEM_COLUMNS
     return hidden
 
@@ -146,17 +179,23 @@ def _call(case: Case, fields: Sequence[str], location: int | None) -> Deny:
 def _parse(text: str) -> exp.Query | None:
     try:
         (tree,) = sqlglot.parse(text, dialect=_POSTGRES)
-        if isinstance(tree, exp.Query):
-            if any(not name.quoted and name.this != name.this.lower() for name in tree.find_all(exp.Identifier)):
-                normalize_identifiers(tree, dialect=_POSTGRES)  # in place
-            return tree
-        return None
+        return tree if isinstance(tree, exp.Query) else None
     except Exception:  # noqa: BLE001 - a parser's error of any kind, RecursionError included
         return None
 
 
 def _relations(tree: exp.Query) -> set[tuple[str, str]]:
-    return {(table.db, table.name) for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Identifier)}
+    return {
+        (_folded(table.args.get("db")), _folded(table.this))
+        for table in tree.find_all(exp.Table)
+        if isinstance(table.this, exp.Identifier)
+    }
+
+
+def _folded(name: exp.Expr | None) -> str:
+    if isinstance(name, exp.Identifier):
+        return name.name if name.quoted else name.name.lower()
+    return "" if name is None else name.name
 
 
 def _joined(case: Case) -> Deny | None:
@@ -169,7 +208,7 @@ def _joined(case: Case) -> Deny | None:
         if read.system:
             continue
         assert read.access is not None
-        hidden = {column.name for column in read.access.relation.columns} - read.access.names
+        hidden = read.access.hidden
         if read.use.renames and read.use.called in alone:
             return case.deny(
                 Reason.CONSTRUCT,
