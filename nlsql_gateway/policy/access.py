@@ -17,7 +17,7 @@ from typing import Final
 from nlsql_gateway.policy import masks
 from nlsql_gateway.policy.decision import Applied
 from nlsql_gateway.policy.fragment import Fragment
-from nlsql_gateway.policy.leakproof import plain
+from nlsql_gateway.policy.leakproof import comparable_type
 from nlsql_gateway.policy.model import ROW, AggregateOnly, ColumnMask, Denial, Grant, Policy, Principal, Role, RowFilter
 from nlsql_gateway.policy.statistics import concerned
 from nlsql_gateway.sql import Catalog, Column, Relation
@@ -115,10 +115,9 @@ class Access:
 
     @cached_property
     def types(self) -> tuple[tuple[str, str], ...]:
-        """The readable columns and their types, ``leakproof.plain``; '' for those that are computed."""
+        """The readable columns and their types as ``comparable_type`` gives them; '' for those that are computed."""
         return tuple(
-            (column.name, "" if shown is not None or column.generated else plain(column.type))
-            for column, shown in self.columns
+            (column.name, "" if shown is not None else comparable_type(column)) for column, shown in self.columns
         )
 
     @cached_property

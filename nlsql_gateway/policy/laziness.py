@@ -1,25 +1,114 @@
 """Helps ``leaks``: what may fail without a column of the filtered table, and yet only when a row of it is there.
 
 A sub-query that depends on nothing is computed when the first row asks for it, and a volatile expression for each row:
-their error would tell that a row came so far, before the row filter hid it.
+their error would tell that a row came so far, before the row filter hid it. So does a cast of a parameter, whose type
+the client declares: with a generic plan it is computed for each row (manual, "PREPARE", notes).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
 
-from nlsql_gateway.policy.leakproof import ORDERS
+from nlsql_gateway.policy.case import Case, Read
+from nlsql_gateway.policy.leakproof import ORDERS, simple
 from nlsql_gateway.sql.survey import strings
 
-_SAFE: Final = frozenset({"count", "sum", "avg", "min", "max"})
-"""Aggregates that do not fail on what a column can hold, but for overflow."""
+TABLES: Final = frozenset({"table", "partitioned table", "materialized view"})
+"""Not views and foreign tables: their own expressions, or another server, would run beside the filter."""
+
+_SUMMED: Final = frozenset({"smallint", "integer", "bigint", "numeric"})
+"""Types whose sum has room; that of floats and intervals overflows."""
 
 _COMPARED: Final = frozenset({*ORDERS, "BETWEEN", "NOT BETWEEN"})
 
-_OTHERS: Final = frozenset(
-    {"SQLValueFunction", "A_Indirection", "A_ArrayExpr", "RowExpr", "CoalesceExpr", "MinMaxExpr", "XmlExpr", "ParamRef"}
+_HARMLESS: Final = frozenset(
+    """SelectStmt ResTarget ColumnRef A_Star A_Const String Integer Float Boolean List RangeVar RangeSubselect JoinExpr
+    BoolExpr NullTest BooleanTest A_Expr FuncCall SubLink SortBy TypeCast CaseExpr CaseWhen CommonTableExpr""".split()  # noqa: SIM905
 )
+"""The grammar's nodes that a sub-query may have; some of them are looked at more closely."""
+
+
+@dataclass(slots=True)
+class Laziness:
+    """Of one statement."""
+
+    kinds: Mapping[str, frozenset[str]]
+    "Column name -> its types in the relations that are read; '' for what is computed."
+    tables: frozenset[int]
+    "The locations of plain tables: no view, which has expressions of its own."
+    ctes: Mapping[str, list[Any]]
+    "All queries that a name stands for anywhere in the statement."
+    own: bool
+    "There are comparisons of the database's own."
+    known: dict[int, bool] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, case: Case, statement: Any, own_operators: frozenset[str]) -> Self:
+        kinds: dict[str, set[str]] = {}
+        for read in case.reads:
+            for name, kind in read.access.types if read.access is not None else ():
+                kinds.setdefault(name, set()).add(kind)
+        ctes: dict[str, list[Any]] = {}
+        for key, value in _nodes(statement):
+            if key == "CommonTableExpr":
+                ctes.setdefault(value["ctename"], []).append(value["ctequery"])
+        return cls(
+            {name: frozenset(found) for name, found in kinds.items()},
+            frozenset(read.use.location for read in case.reads if _plain(read)),
+            ctes,
+            not _COMPARED.isdisjoint(own_operators),
+        )
+
+    def could_fail(self, query: Any) -> bool:
+        """Whether a sub-query has anything but tables, plain columns, constants, comparisons and plain aggregates."""
+        if id(query) not in self.known:
+            self.known[id(query)] = True  # while it is looked at: a CTE that reads itself
+            self.known[id(query)] = self.own or any(self._fails(key, value) for key, value in _nodes(query))
+        return self.known[id(query)]
+
+    def lazy(self, condition: Any) -> bool:
+        """Whether a condition has no column at all, or a sub-query that could fail or give several rows."""
+        nodes = list(_nodes(condition))
+        links = [value for key, value in nodes if key == "SubLink"]
+        if any(self.could_fail(link["subselect"]) or _is_many(link) for link in links):
+            return True
+        return not links and without_columns(condition)
+
+    def _fails(self, key: str, value: Any) -> bool:
+        if key == "RangeVar":
+            if value.get("location", 0) in self.tables:
+                return False
+            queries = () if value.get("schemaname") else self.ctes.get(value["relname"], ())
+            return not queries or any(self.could_fail(query) for query in queries)
+        if key == "ColumnRef":
+            name = strings(value["fields"])[-1]
+            return name != "*" and not self._is(name, None)
+        if key == "FuncCall":
+            name, arguments = strings(value["funcname"])[-1], value.get("args", [])
+            columns = [strings(one["ColumnRef"]["fields"])[-1] for one in arguments if "ColumnRef" in one]
+            summed = len(columns) == len(arguments) and all(self._is(column, _SUMMED) for column in columns)
+            return "over" in value or not (name in ("count", "min", "max") or (name in ("sum", "avg") and summed))
+        if key == "A_Expr":
+            return not _COMPARED.issuperset(strings(value.get("name", []))[-1:])
+        if key == "TypeCast":
+            return "A_Const" not in value.get("arg", {})
+        if key == "SubLink":
+            return value["subLinkType"] not in ("EXISTS_SUBLINK", "ANY_SUBLINK")
+        if key == "usingClause":
+            return not all(self._is(name, None) for name in strings(value))
+        # LIMIT -1 fails when it is computed.
+        return key in ("limitCount", "limitOffset", "isNatural") or (key[:1].isupper() and key not in _HARMLESS)
+
+    def _is(self, column: str, among: frozenset[str] | None) -> bool:
+        """Whether all columns of this name are of types that are compared without fail, or of these."""
+        kinds = self.kinds.get(column, ())
+        return bool(kinds) and all(simple(kind) if among is None else kind in among for kind in kinds)
+
+
+def _plain(read: Read) -> bool:
+    return read.access is not None and read.access.relation.kind in TABLES and not read.system
 
 
 def _nodes(tree: Any) -> Iterator[tuple[str, Any]]:
@@ -33,30 +122,8 @@ def _nodes(tree: Any) -> Iterator[tuple[str, Any]]:
             stack.extend(item.values())
 
 
-def could_fail(query: Any) -> bool:
-    """Whether a sub-query has anything but columns, constants, comparisons and plain aggregates."""
-    return any(_fails(key, value) for key, value in _nodes(query))
-
-
-def _fails(key: str, value: Any) -> bool:
-    if key == "FuncCall":
-        return strings(value["funcname"])[-1] not in _SAFE
-    if key == "A_Expr":
-        return not _COMPARED.issuperset(strings(value.get("name", []))[-1:])
-    if key == "TypeCast":
-        return "A_Const" not in value.get("arg", {})
-    if key == "SubLink":
-        return value["subLinkType"] not in ("EXISTS_SUBLINK", "ANY_SUBLINK")
-    return key in _OTHERS
-
-
-def lazy(condition: Any) -> bool:
-    """Whether a condition has no column at all, or a sub-query that could fail or give several rows."""
-    nodes = list(_nodes(condition))
-    links = [value for key, value in nodes if key == "SubLink"]
-    if any(could_fail(link["subselect"]) or _is_many(link) for link in links):
-        return True
-    return not links and all(key != "ColumnRef" for key, _ in nodes)
+def without_columns(condition: Any) -> bool:
+    return all(key not in ("ColumnRef", "SubLink") for key, _ in _nodes(condition))
 
 
 def _is_many(link: Any) -> bool:

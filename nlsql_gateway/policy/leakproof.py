@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from nlsql_gateway.sql import Column
 from nlsql_gateway.sql.grammar import Node
 from nlsql_gateway.sql.survey import strings
 
@@ -59,12 +60,59 @@ def plain(kind: str) -> str:
     return _MODIFIER.sub("", kind)
 
 
+def comparable_type(column: Column) -> str:
+    """``plain``; '' for a generated column, and for a collation of its own: with another's no two texts compare."""
+    return "" if column.generated or column.collated else plain(column.type)
+
+
+def is_constant(node: Node) -> bool:
+    """Whether the planner computes it once, rows or none: of literals, and nothing but immutable functions."""
+    if "TypeCast" in node:
+        return "A_Const" in node["TypeCast"]["arg"]
+    if "A_Expr" not in node:
+        return "A_Const" in node
+    body = node["A_Expr"]
+    return (
+        strings(body.get("name", [])) in (("+",), ("-",), ("*",))
+        and all(is_constant(body[side]) for side in ("lexpr", "rexpr") if side in body)
+        and constant_type(node) != ""
+    )
+
+
+def constant_type(node: Node) -> str:
+    """Of a constant; '' for one that is not compared here."""
+    if "TypeCast" in node:
+        return written(node["TypeCast"]["typeName"])
+    if "A_Expr" in node:
+        left, right = (constant_type(node["A_Expr"].get(side, {})) for side in ("lexpr", "rexpr"))
+        return "integer" if left == right == "integer" else ""
+    constant = node.get("A_Const", {})
+    if "ival" in constant:
+        return "integer"
+    if "fval" in constant:
+        text = constant["fval"].get("fval", "")
+        return "bigint" if text.lstrip("-").isdigit() and len(text) < 19 else ""
+    if "boolval" in constant:
+        return "boolean"
+    return UNTYPED if "sval" in constant or constant.get("isnull") else ""
+
+
 def written(type_name: Node) -> str:
     """The type of a cast; '' for one that is not compared here."""
     if type_name.get("arrayBounds") or type_name.get("setof") or type_name.get("pct_type"):
         return ""
     names = strings(type_name.get("names", []))
     return _WRITTEN.get(names[-1], "") if names[:-1] in ((), ("pg_catalog",)) and names else ""
+
+
+def family(kind: str) -> str:
+    """What types are compared with each other as; '' for a type that is not compared here."""
+    return (_FAMILIES[kind] or kind) if kind in _FAMILIES else ""
+
+
+def simple(kind: str) -> bool:
+    """Whether values of this type are compared with each other without fail, leakproof or not."""
+    return kind in _FAMILIES or kind == "numeric"
 
 
 def comparable(left: str, operator: str, right: str) -> bool:
@@ -75,5 +123,4 @@ def comparable(left: str, operator: str, right: str) -> bool:
         right = left
     if left not in _FAMILIES or right not in _FAMILIES or operator not in ORDERS:
         return False
-    family = _FAMILIES[left] or left
-    return family == (_FAMILIES[right] or right) and (family not in _EQUAL_ONLY or operator in _EQUALITY)
+    return family(left) == family(right) and (family(left) not in _EQUAL_ONLY or operator in _EQUALITY)

@@ -17,16 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from nlsql_gateway.policy.case import Case, Read
-from nlsql_gateway.policy.laziness import could_fail, lazy
-from nlsql_gateway.policy.leakproof import UNTYPED, comparable, written
+from nlsql_gateway.policy.laziness import TABLES, Laziness, without_columns
+from nlsql_gateway.policy.leakproof import comparable, constant_type, family, is_constant
 from nlsql_gateway.policy.names import path
 from nlsql_gateway.policy.scopes import NOTHING, Item, Output, Outputs, Scope, expanded, find, named
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import Node
 from nlsql_gateway.sql.survey import strings
-
-_TABLES: Final = frozenset({"table", "partitioned table", "materialized view"})
-"""Not views and foreign tables: their own expressions, or another server, would run beside the filter."""
 
 _ABOVE: Final = ("groupClause", "sortClause", "distinctClause", "windowClause", "limitCount", "limitOffset")
 """Clauses that are computed above the scans of their SELECT."""
@@ -46,7 +43,8 @@ def unfenced(case: Case) -> frozenset[int]:
     if not candidates or own is None or statement.kind is not Kind.SELECT or _first(case) != "pg_catalog":
         return frozenset()
     try:
-        return candidates - _Walk(case, candidates, own).touched_by(statement.node["SelectStmt"])
+        select = statement.node["SelectStmt"]
+        return candidates - _Walk(case, candidates, own, Laziness.of(case, select, own)).touched_by(select)
     except Exception:  # noqa: BLE001 - nested too deeply, or a shape that nobody thought of: all fences stay
         return frozenset()
 
@@ -55,7 +53,7 @@ def _could(read: Read) -> bool:
     return (
         read.access is not None
         and read.access.condition is not None
-        and read.access.relation.kind in _TABLES
+        and read.access.relation.kind in TABLES
         and not read.system
     )
 
@@ -69,6 +67,7 @@ class _Walk:
     case: Case
     candidates: frozenset[int]
     own_operators: frozenset[str]
+    laziness: Laziness
     touched: set[int] = field(default_factory=set)
     "The tables of which something leaking could see hidden rows."
     collecting: list[tuple[int, set[int]]] = field(default_factory=list)
@@ -76,11 +75,18 @@ class _Walk:
     known: dict[int, tuple[Outputs | None, frozenset[int]]] = field(default_factory=dict)
     "By the id of a sub-query's node: read once, however often it is asked for."
     reads: dict[int, Read] = field(default_factory=dict)
+    equated: list[tuple[str, frozenset[int]]] = field(default_factory=list)
+    "Columns that are compared with others by =: the kind of their types, and the tables that they come from."
+    computed: set[str] = field(default_factory=set)
+    "The kinds of columns that are compared by = with something that may fail."
 
     def touched_by(self, select: Node) -> frozenset[int]:
         self.reads = {read.use.location: read for read in self.case.reads}
         self.select(select, (), {})
-        return frozenset(self.touched)
+        # From a = b AND b = f() the planner makes a = f() (PostgreSQL, optimizer/README, EquivalenceClasses).
+        return frozenset(self.touched) | frozenset[int]().union(
+            *(reads for kind, reads in self.equated if kind in self.computed)
+        )
 
     def select(self, node: Node, outer: Sequence[Scope], ctes: Ctes) -> Outputs | None:
         """Check the conditions in a query; its columns. None: not known."""
@@ -178,28 +184,51 @@ class _Walk:
 
     def _condition(self, node: Node, scopes: Sequence[Scope], ctes: Ctes) -> None:
         ((tag, body),) = node.items()
-        if tag == "BoolExpr":
+        if tag == "BoolExpr" and body["boolop"] == "AND_EXPR":
             for argument in body["args"]:
                 self._condition(argument, scopes, ctes)
-        elif tag in ("NullTest", "BooleanTest") and "ColumnRef" not in body["arg"]:
-            if tag == "BooleanTest":
-                self._condition(body["arg"], scopes, ctes)
-            else:
-                self.touched |= self._uses(body, scopes, ctes, grouped=True)
-        elif tag in ("NullTest", "BooleanTest", "ColumnRef"):
-            column = body["arg"] if tag != "ColumnRef" else node
-            if not self._type(column, scopes, ctes):
-                self.touched |= self._uses(column, scopes, ctes)
-        elif tag == "A_Expr" and self._calm(body, scopes, ctes):
-            pass
-        elif tag == "SubLink" and body["subLinkType"] in ("EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SUBLINK"):
-            if could_fail(body["subselect"]):  # it may be computed only when a row asks for it
-                self.touched |= _in_view(scopes)
-            self._sublink(body, scopes, ctes)
-        else:
-            if lazy(node):  # it may be computed at any scan, and only when there is a row
-                self.touched |= _in_view(scopes)
+        elif not self._quiet(node, scopes, ctes) and tag in ("BoolExpr", "BooleanTest"):
+            # One part decides whether the other, of another table or of none, is computed.
             self.touched |= self._uses(node, scopes, ctes, grouped=True)
+
+    def _quiet(self, node: Node, scopes: Sequence[Scope], ctes: Ctes) -> bool:
+        """Whether nothing in it could fail; what could see hidden rows otherwise is touched."""
+        ((tag, body),) = node.items()
+        if tag == "BoolExpr":
+            answers = [self._quiet(argument, scopes, ctes) for argument in body["args"]]
+            return all(answers)
+        if tag == "BooleanTest" and "ColumnRef" not in body["arg"]:
+            return self._quiet(body["arg"], scopes, ctes)
+        if tag in ("NullTest", "BooleanTest", "ColumnRef"):
+            column = body["arg"] if tag != "ColumnRef" else node
+            if "ColumnRef" in column and self._type(column, scopes, ctes):
+                return True
+        elif tag == "A_Const" or (tag == "A_Expr" and self._calm(body, scopes, ctes)):
+            return True
+        elif tag == "SubLink" and body["subLinkType"] in ("EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SUBLINK"):
+            fails = self.laziness.could_fail(body["subselect"])
+            if fails:  # it may be computed only when a row asks for it
+                self.touched |= _in_view(scopes)
+            return self._sublink(body, scopes, ctes) and not fails
+        if without_columns(node):  # any scan may compute it, and only when there is a row
+            self.touched |= self.candidates
+        elif self.laziness.lazy(node):
+            self.touched |= _in_view(scopes)
+        self.touched |= self._uses(node, scopes, ctes, grouped=True)
+        if tag == "A_Expr":
+            self._computes(body, scopes, ctes)
+        return False
+
+    def _computes(self, body: Node, scopes: Sequence[Scope], ctes: Ctes) -> None:
+        """Note with what kinds of columns something that may fail is compared by =, or by NOT and <>."""
+        if strings(body.get("name", []))[-1:] in (("=",), ("<>",)):
+            sides = [body.get("lexpr", {}), *_list(body.get("rexpr"))]
+            while sides:
+                side = sides.pop()
+                for tag, key in (("RowExpr", "args"), ("List", "items"), ("A_ArrayExpr", "elements")):
+                    sides += side.get(tag, {}).get(key, [])
+                if not is_constant(side):
+                    self.computed.add(family(self._type(side, scopes, ctes)))
 
     def _calm(self, body: Node, scopes: Sequence[Scope], ctes: Ctes) -> bool:
         """Whether it is nothing but leakproof comparisons of plain columns and constants."""
@@ -216,23 +245,30 @@ class _Walk:
         operators = ["<", "<=", ">=", ">"] if "BETWEEN" in symbol else [symbol]
         left = self._type(body.get("lexpr", {}), scopes, ctes)
         types = [self._type(value, scopes, ctes) for value in values]
-        return bool(left and values) and all(
+        if not (left and values) or not all(
             comparable(left, operator, kind) and operator not in self.own_operators
             for kind in types
             for operator in operators
-        )
+        ):
+            return False
+        columns = [value for value in (body["lexpr"], *values) if not is_constant(value)]
+        if symbol in ("=", "<>") and len(columns) > 1:
+            self.equated.append((family(left), self._uses(columns, scopes, ctes)))
+        return True
 
-    def _sublink(self, body: Node, scopes: Sequence[Scope], ctes: Ctes) -> None:
+    def _sublink(self, body: Node, scopes: Sequence[Scope], ctes: Ctes) -> bool:
+        """Whether it reads what is around it in its conditions only, and its own comparisons cannot fail."""
         query = body["subselect"]["SelectStmt"]
         outputs, outer = self._subquery(query, scopes, ctes)
-        if not _SIMPLE.issuperset(key for key, value in query.items() if value != "SETOP_NONE") or not all(
+        plain = _SIMPLE.issuperset(key for key, value in query.items() if value != "SETOP_NONE") and all(
             {"ColumnRef", "A_Const"} & target["ResTarget"].get("val", {}).keys()
             for target in query.get("targetList", ())
-        ):
+        )
+        if not plain:
             self.touched |= outer
         test = body.get("testexpr")
         if test is None:
-            return
+            return plain
         tests = test["RowExpr"].get("args", []) if "RowExpr" in test else [test]
         symbol = strings(body.get("operName", [])) or ("=",)
         if (
@@ -246,6 +282,12 @@ class _Walk:
         ):
             self.touched |= self._uses(test, scopes, ctes, grouped=True) | outer
             self.touched |= self.candidates if outputs is None else _all(output for _, output in outputs)
+            self.computed |= {family(self._type(one, scopes, ctes)) for one in tests}
+            self.computed |= {family(output.type) for _, output in outputs or ()}
+            return False
+        for one, (_, output) in zip(tests, outputs, strict=True):
+            self.equated.append((family(output.type), self._uses(one, scopes, ctes) | output.reads))
+        return plain
 
     def _subquery(self, query: Node, scopes: Sequence[Scope], ctes: Ctes) -> tuple[Outputs | None, frozenset[int]]:
         """The columns of a query in an expression, and the tables around it of which it uses something."""
@@ -262,17 +304,20 @@ class _Walk:
         kinds = {output.type for output in outputs}
         if "=" in self.own_operators or not all(comparable(one, "=", other) for one in kinds for other in kinds):
             self.touched |= _all(outputs)
+            self.computed |= {family(kind) for kind in kinds}
+        for output in outputs:
+            self.equated.append((family(output.type), output.reads))
 
     def _type(self, node: Node, scopes: Sequence[Scope], ctes: Ctes) -> str:
-        """The type of a plain column or constant; '' for anything that is computed from a row."""
+        """The type of a plain column or constant; '' for anything that is computed from a row.
+
+        Also for a cast of a parameter: that is of the type that the client declares, which may not convert.
+        """
         if "ColumnRef" in node:
             return self._column(strings(node["ColumnRef"]["fields"]), scopes).type
-        if "A_Const" in node:
-            return _constant_type(node["A_Const"])
-        if "TypeCast" in node:
-            body = node["TypeCast"]
-            return written(body["typeName"]) if {"A_Const", "ParamRef"} & body["arg"].keys() else ""
-        if "SubLink" in node and not lazy(node) and node["SubLink"]["subLinkType"] == "EXPR_SUBLINK":
+        if is_constant(node):
+            return constant_type(node)
+        if "SubLink" in node and not self.laziness.lazy(node) and node["SubLink"]["subLinkType"] == "EXPR_SUBLINK":
             outputs, outer = self._subquery(node["SubLink"]["subselect"]["SelectStmt"], scopes, ctes)
             return outputs[0][1].type if outputs and not outer else ""
         if "FuncCall" in node and self._is_aggregate(node["FuncCall"]):
@@ -346,14 +391,3 @@ def _bare(item: Node) -> str:
     item = item["SortBy"]["node"] if "SortBy" in item else item
     fields = strings(item["ColumnRef"]["fields"]) if "ColumnRef" in item else ()
     return fields[0] if len(fields) == 1 else ""
-
-
-def _constant_type(constant: Node) -> str:
-    if "ival" in constant:
-        return "integer"
-    if "fval" in constant:
-        text = constant["fval"].get("fval", "")
-        return "bigint" if text.lstrip("-").isdigit() and len(text) < 19 else ""
-    if "boolval" in constant:
-        return "boolean"
-    return UNTYPED if "sval" in constant or constant.get("isnull") else ""

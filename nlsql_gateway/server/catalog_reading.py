@@ -43,8 +43,9 @@ ROWS: Final = f"SELECT c.oid::int8, c.reltuples::float8 {_RELATIONS_FROM} AND c.
 
 COLUMNS: Final = f"""
 SELECT a.attrelid::int8 AS id, a.attnum::int, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
-    a.attnotnull, coalesce(d.description, ''), a.attgenerated <> ''
+    a.attnotnull, coalesce(d.description, ''), a.attgenerated <> '', a.attcollation <> t.typcollation
 FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_description d
     ON d.objoid = a.attrelid AND d.classoid = 'pg_catalog.pg_class'::regclass AND d.objsubid = a.attnum
 WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN (SELECT c.oid {_RELATIONS_FROM})
@@ -145,8 +146,8 @@ def build(
     database, server_version, search_path = server
     keys: dict[int, Key] = {row[0]: (row[1], row[2]) for row in relations}
     columns_of: dict[int, dict[int, Column]] = defaultdict(dict)
-    for relation, number, name, type_, not_null, comment, generated in columns:
-        columns_of[relation][number] = Column(name, type_, not_null, comment, generated)
+    for relation, number, *values in columns:
+        columns_of[relation][number] = Column(*values)
     primary: dict[int, tuple[str, ...]] = {}
     foreign: dict[int, list[ForeignKey]] = defaultdict(list)
     for relation, _, kind, target, numbers, target_numbers in constraints:
@@ -216,7 +217,7 @@ def version(catalog: Catalog) -> str:
             *(relation.schema, relation.name, relation.kind, relation.comment, relation.security_invoker),
             *(relation.primary_key, relation.parents),
             [(foreign.columns, foreign.target, foreign.target_columns) for foreign in relation.foreign_keys],
-            [(c.name, c.type, c.not_null, c.comment, c.generated) for c in relation.columns],
+            [(c.name, c.type, c.not_null, c.comment, c.generated, c.collated) for c in relation.columns],
         )
     for name in sorted(catalog.functions):
         add([_function_values(function) for function in catalog.functions[name]])

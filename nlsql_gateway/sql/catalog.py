@@ -21,6 +21,8 @@ class Column:
     not_null: bool = False
     comment: str = ""
     generated: bool = False
+    collated: bool = False
+    "It has another collation than its type has by itself."
 
 
 @dataclass(frozen=True, slots=True)
