@@ -25,10 +25,6 @@ def main(seconds: str = "600", seed: str = "") -> None:
         while time.monotonic() < until:
             fuzzer.batch(first + number)
             number += 1
-            for line in fuzzer.closed:
-                print(line, flush=True)
-                print(*running.gateway.log()[-5:], sep="\n", flush=True)
-            fuzzer.closed.clear()
             if number % 400 == 0:
                 print(number, dict(fuzzer.counts), flush=True)
         print(number, dict(fuzzer.counts))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections import Counter
+import re
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from nlsql_gateway.wire.messages import message
 from tests.attacks.house import Answer, House, Wire, traces
 from tests.attacks.mutate import bytes_of, mutated
 from tests.server.raw import SYNC, bind, describe, execute
+
+_TIMEOUT: Final = re.compile(rb"\0C(?:25P03|25P04|57P05)\0")
+"""idle_in_transaction_session_timeout, transaction_timeout, idle_session_timeout (manual, "PostgreSQL Error Codes")."""
 
 BATCH = 25
 """Statements between two looks at the database."""
@@ -22,9 +27,8 @@ class Fuzzer:
     house: House
     user: str = "eva"
     counts: Counter[str] = field(default_factory=Counter)
-    closed: list[str] = field(default_factory=list)
-    "Of each connection that was closed: what it sent, and what came last."
-    _sent: list[str] = field(default_factory=list)
+    _sent: deque[str] = field(default_factory=lambda: deque(maxlen=1000))
+    "The last ones on this connection."
     _wire: Wire | None = None
 
     def batch(self, seed: int) -> None:
@@ -35,11 +39,11 @@ class Fuzzer:
         for _ in range(BATCH):
             text = mutated(at)
             sent.append(text)
-            self._one(at, text, seed)
+            self.one(at, text, seed)
         after = self.house.fingerprint()
         assert after == before, (seed, [pair for pair in zip(before, after, strict=False) if pair[0] != pair[1]], sent)
 
-    def _one(self, at: random.Random, text: str, seed: int) -> None:
+    def one(self, at: random.Random, text: str, seed: int) -> None:
         data = bytes_of(at, text)
         way = at.randrange(4)
         wire = self._open()
@@ -59,14 +63,22 @@ class Fuzzer:
                     execute("", at.choice([0, 1])),
                     SYNC,
                 )
-        except (ConnectionError, TimeoutError) as error:
-            self.counts["closed"] += 1
-            self.closed.append(f"seed {seed}, {error!r}, {bytes(wire.seen)!r} after\n" + "\n".join(self._sent))
-            self.close()
+        except ConnectionError:
+            self._closed(wire, seed)
             return
         self._count(answer)
         found = traces(answer.raw, text)
         assert not found, (seed, text, found, answer.replies)
+
+    def _closed(self, wire: Wire, seed: int) -> None:
+        """A client may set a timeout that ends its session, as in ``SET transaction_timeout = 5``: nothing else may."""
+        with contextlib.suppress(OSError):
+            while more := wire.socket.recv(65536):
+                wire.seen += more
+        sent, last = "\n".join(self._sent), bytes(wire.seen)
+        self.close()
+        self.counts["closed"] += 1
+        assert _TIMEOUT.search(last), (seed, "closed, and no timeout of the client's own", last, sent)
 
     def _count(self, answer: Answer) -> None:
         self.counts["statements"] += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -46,3 +48,21 @@ def test_the_fuzzer_reaches_the_database(fuzzer: Fuzzer) -> None:
     more = fuzzer.counts - before
     assert more["ran"] > more["statements"] / 50
     assert more["closed"] < 5
+
+
+@pytest.mark.parametrize("timeout", ["transaction_timeout", "idle_session_timeout"])
+def test_a_client_that_ends_its_own_session_is_no_finding(fuzzer: Fuzzer, timeout: str) -> None:
+    """Mutations may come to set such a timeout; PostgreSQL then ends the session, as it would without the gateway."""
+    before = fuzzer.counts["closed"]
+    for text in (f"SET {timeout} = 20", "SELECT count(*) FROM generate_series(1, 3000000)"):
+        fuzzer.one(random.Random(3), text, 0)
+        time.sleep(0.1)
+    fuzzer.one(random.Random(3), "SELECT 1", 0)
+    assert fuzzer.counts["closed"] == before + 1
+
+
+def test_a_connection_that_anything_else_closes_is_one(house: House, fuzzer: Fuzzer) -> None:
+    fuzzer.one(random.Random(3), "SELECT 1", 0)
+    house.outside.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'attacked'")
+    with pytest.raises(AssertionError, match="no timeout of the client's own"):
+        fuzzer.one(random.Random(3), "SELECT 1", 0)
