@@ -66,6 +66,7 @@ class Client:
 class Notice:
     message: str
     detail: str = ""
+    is_warning: bool = False
 
 
 def rule(applied: Applied) -> str:

@@ -12,7 +12,9 @@ def notice(judgement: Judgement, answer: Answer) -> Notice:
     if answer.confidence is not None:
         facts.append(f"confidence: {answer.confidence:.2f}")
     facts.extend(rule(applied) for applied in judgement.applied)
-    return Notice(f"SQL: {answer.sql}", "; ".join(facts))
+    if answer.doubt:
+        facts.insert(0, f"doubtful: {answer.doubt}")
+    return Notice(f"SQL: {answer.sql}", "; ".join(facts), is_warning=bool(answer.doubt))
 
 
 def _origin(answer: Answer) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from time import monotonic
 
+from nlsql_gateway.ask.confidence import Signals, confidence, unspoken
 from nlsql_gateway.ask.followups import Topic
 from nlsql_gateway.ask.generator import Generator, Sampling
 from nlsql_gateway.ask.grounding import Look
@@ -24,7 +25,7 @@ from nlsql_gateway.ask.semantics_hints import NO_HINTS, Hints
 from nlsql_gateway.ask.trying import Tried, try_out
 from nlsql_gateway.ask.values import Answer, Check, Problem
 from nlsql_gateway.ask.voting import elect, is_doubtful
-from nlsql_gateway.errors import AskError, AskTimeout, GatewayError, NoValidSql, Unanswerable
+from nlsql_gateway.errors import AskError, AskTimeout, GatewayError, LowConfidence, NoValidSql, Unanswerable
 from nlsql_gateway.sql.catalog import Catalog, Relation
 
 MAX_QUESTION = 4000
@@ -49,13 +50,18 @@ class Asker:
         samples: int,
         max_tokens: int,
         max_prompt_tokens: int,
+        threshold: float = 0.0,
+        refuses: bool = True,
     ) -> None:
+        """``threshold``: an answer of less confidence is refused with LowConfidence, or else given with a doubt."""
         self._generator = generator
         self._family = family(prompt, generator.model)
         self._repairs = repairs
         self._samples = samples
         self._max_tokens = max_tokens
         self._max_prompt_tokens = max_prompt_tokens
+        self._threshold = threshold
+        self._refuses = refuses
 
     @property
     def model(self) -> str:
@@ -133,8 +139,27 @@ class Asker:
             if again.sql == failed.sql and not again.passed:
                 raise _given_up(again, asked.schema)  # it will repeat itself a third time, for it decodes greedily
             failed = again
-        chosen, _ = elected
-        return Answer(chosen.sql, chosen.completion.model, chosen.completion.version, len(tried))
+        chosen, agreement = elected
+        missing, share = await asyncio.to_thread(unspoken, asked.question, chosen.sql, asked.schema)
+        signals = Signals(
+            chosen.sureness,
+            agreement,
+            sampled=len(tried) > 1,
+            void=chosen.is_void,
+            unmet=len(chosen.unmet),
+            unspoken=share,
+        )
+        sure, doubt = confidence(signals), ""
+        if sure < self._threshold:
+            doubt = _doubt(chosen, missing)
+            if self._refuses:
+                raise LowConfidence(
+                    f"the answer is too doubtful to be given: {doubt}",
+                    hint="name what you mean as the tables do, or write SQL",
+                    detail=f"It would have been: {chosen.sql}",
+                )
+        completion = chosen.completion
+        return Answer(chosen.sql, completion.model, completion.version, len(tried), sure, doubt=doubt)
 
     def _write(self, asked: _Asked, relations: Sequence[Relation], failed: Attempt | None = None) -> Prompt:
         return write(
@@ -201,6 +226,19 @@ def _given_up(failed: Tried, schema: Catalog) -> AskError:
         hint="say it in other words, name the tables or columns you mean, or write SQL",
         detail=detail,
     )
+
+
+def _doubt(chosen: Tried, missing: Sequence[str]) -> str:
+    """What is missing, in the question's words and the answer's."""
+    if chosen.unmet:
+        return f"no value here is {_listed(chosen.unmet)}"
+    if missing:
+        return f"nothing here is called {_listed(missing)}"
+    return "it would return nothing" if chosen.is_void else "the model is not sure"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(f'"{_short(text)}"' for text in texts[:HINT_NAMES])
 
 
 def _names_hint(schema: Catalog) -> str:

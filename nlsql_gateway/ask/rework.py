@@ -12,7 +12,7 @@ from nlsql_gateway.ask.repair import Mended, mend
 from nlsql_gateway.errors import LimitError, StatementError
 from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.sql.elimination import without_needless_joins
-from nlsql_gateway.sql.habits import listed_once, settle, with_ratio
+from nlsql_gateway.sql.habits import listed_once, settle, with_names, with_ratio
 
 
 def rework(sql: str, question: str, schema: Catalog) -> Mended:
@@ -22,7 +22,7 @@ def rework(sql: str, question: str, schema: Catalog) -> Mended:
         better = without_needless_joins(mended.sql, schema, lambda one, others: is_meant(one, others, question))
         if "ratio" in words(question):
             better = with_ratio(better)
-        better = settle(listed_once(better, schema), schema)
+        better = settle(with_names(listed_once(better, schema), schema), schema)
     except (StatementError, LimitError):
         return mended
     return Mended(better, mended.problem, mended.strange)

@@ -38,6 +38,14 @@ class Tried:
         return self.problem is None
 
     @property
+    def is_void(self) -> bool:
+        """No rows, or one of nulls and zeros: what an aggregate of nothing gives. False where nothing was looked at."""
+        rows = self.rows
+        return rows is not None and (
+            not rows or (len(rows) == 1 and all(value is None or value == 0 for value in rows[0]))
+        )
+
+    @property
     def sureness(self) -> float | None:
         """Mean natural logarithm of the tokens' probabilities; None where the model tells none."""
         given, tokens = self.completion.logprob, self.completion.tokens

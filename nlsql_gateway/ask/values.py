@@ -38,6 +38,8 @@ class Answer:
     "The model gave it for an earlier question."
     goes_on: bool = False
     "The question was taken for one that goes on from the session's last."
+    doubt: str = ""
+    "Why it is less sure than wanted, where it is given all the same; empty otherwise."
     wording: str = ""
     "Of the verified question that it answers; then the model is VERIFIED, and the version says by whom and when."
 

@@ -25,7 +25,7 @@ Columns = frozenset[tuple[str, ...]]
 
 def is_doubtful(tried: Tried) -> bool:
     """Whether to hear further samples."""
-    if not tried.passed or tried.unmet or (tried.rows is not None and _is_void(tried.rows)):
+    if not tried.passed or tried.unmet or tried.is_void:
         return True
     return tried.sureness is not None and tried.sureness < SURE
 
@@ -53,13 +53,8 @@ def elect(answers: Sequence[Tried]) -> tuple[Tried, float] | None:
 
 
 def _weight(tried: Tried) -> float:
-    weight = EMPTY_VOTE if tried.rows is not None and _is_void(tried.rows) else 1.0
+    weight = EMPTY_VOTE if tried.is_void else 1.0
     return weight * math.exp(tried.sureness) if tried.sureness is not None else weight
-
-
-def _is_void(rows: Rows) -> bool:
-    """No rows, or one of nulls and zeros: what an aggregate of nothing gives."""
-    return not rows or (len(rows) == 1 and all(value is None or value == 0 for value in rows[0]))
 
 
 def _agree(one: Columns | None, two: Columns | None, first: Tried, second: Tried) -> bool:

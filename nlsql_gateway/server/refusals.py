@@ -46,8 +46,16 @@ def notices(admitted: Admitted) -> bytes:
     if not admitted.notices:
         return b""
     return b"".join(
-        [fault("NOTICE", "00000", notice.message, detail=notice.detail).encode(b"N") for notice in admitted.notices]
+        [
+            fault(*(_WARNING if notice.is_warning else _NOTICE), notice.message, detail=notice.detail).encode(b"N")
+            for notice in admitted.notices
+        ]
     )
+
+
+_NOTICE: Final = ("NOTICE", "00000")
+_WARNING: Final = ("WARNING", "01000")
+"Severity and SQLSTATE (manual, appendix A)."
 
 
 def refuse_unrecorded(waiting: list[tuple[bytes, Expected | None]], why: AuditError, errors: str) -> bool:

@@ -23,7 +23,7 @@ from sqlglot import exp
 
 from nlsql_gateway.sql.catalog import Catalog, Relation
 from nlsql_gateway.sql.kinds_of_values import KindOf, kinds_of
-from nlsql_gateway.sql.names import fold, mentions, outline_of, parse
+from nlsql_gateway.sql.names import fold, identifier, mentions, outline_of, parse
 
 
 def settle(sql: str, catalog: Catalog) -> str:
@@ -163,6 +163,28 @@ def listed_once(sql: str, catalog: Catalog) -> str:
     return tree.sql(dialect="postgres", normalize_functions=False)
 
 
+def with_names(sql: str, catalog: Catalog) -> str:
+    """``sql`` with the names of the things of which it shows only other columns, if all are columns of one table: rows
+    of bare numbers cannot be told apart. Raises StatementError (not readable), LimitError.
+    """
+    tree = parse(sql)
+    if not isinstance(tree, exp.Select) or any(tree.args.get(key) for key in ("distinct", "group", "having")):
+        return sql
+    outputs = [item.unalias() for item in tree.selects]
+    if not outputs or not all(isinstance(item, exp.Column) and not item.is_star for item in outputs):
+        return sql
+    scope = outline_of(tree, catalog).scopes[-1]
+    if len(scope.sources) != 1 or scope.sources[0].relation is None:
+        return sql
+    relation = catalog.relations[scope.sources[0].relation]
+    name = _name_of(relation)
+    if name is None or any(_is_name(fold(item.this)) for item in outputs):
+        return sql
+    shown = exp.Column(this=identifier(name), table=identifier(scope.sources[0].alias))
+    tree.set("expressions", [shown, *tree.selects])
+    return tree.sql(dialect="postgres", normalize_functions=False)
+
+
 def with_ratio(sql: str) -> str:
     """``sql`` with the ratio of its two aggregates shown behind them, if it shows two and divides nothing."""
     tree = parse(sql)
@@ -186,6 +208,19 @@ def shows_words_only(sql: str) -> bool:
     outputs = [item.unalias() for item in first.selects]
     texts = [item for item in outputs if isinstance(item, exp.Literal) and item.is_string]
     return bool(texts) and len(texts) == len(outputs)
+
+
+def _is_name(column: str) -> bool:
+    """Whether a column of this name says what its row is called."""
+    return column.lower() in ("label", "caption") or column.lower().endswith(("name", "title"))
+
+
+def _name_of(relation: Relation) -> str | None:
+    """The one column that names a row of ``relation``; None where there is none, or several."""
+    named = [column.name for column in relation.columns if _is_name(column.name)]
+    own = [name for name in named if name.lower() in ("name", "title", "label")]
+    own = own or [name for name in named if name.lower().rstrip("s").startswith(relation.name.lower().rstrip("s"))]
+    return own[0] if len(own) == 1 else named[0] if len(named) == 1 else None
 
 
 def _lists_keys(outputs: list[exp.Expr], relation: Relation) -> bool:

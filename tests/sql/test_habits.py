@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nlsql_gateway.errors import StatementError
-from nlsql_gateway.sql.habits import listed_once, settle, shows_words_only, with_ratio
+from nlsql_gateway.sql.habits import listed_once, settle, shows_words_only, with_names, with_ratio
 from tests.ask.shop import SHOP, catalog, table
 
 BOOKS = catalog(
@@ -109,6 +109,21 @@ def test_listed_once(sql: str, once: str) -> None:
 )
 def test_not_listed_once(sql: str) -> None:
     assert listed_once(sql, BOOKS) == sql
+
+
+def test_names_beside_other_columns() -> None:
+    shown = "SELECT books.title, price FROM books WHERE price > 5"
+    assert with_names("SELECT price FROM books WHERE price > 5", BOOKS) == shown
+    for other in (
+        shown,
+        "SELECT title FROM books",
+        "SELECT DISTINCT price FROM books",
+        "SELECT MAX(price) FROM books",
+        "SELECT price, COUNT(*) FROM books GROUP BY price",
+        "SELECT l.id FROM loans l JOIN books b ON b.id = l.book_id",
+        "SELECT reader FROM loans",
+    ):
+        assert with_names(other, BOOKS) == other
 
 
 def test_the_ratio_of_two_aggregates() -> None:
