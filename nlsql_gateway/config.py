@@ -244,7 +244,7 @@ class Ask(_Section):
     "How often the model may mend its SQL with the error."
     samples: int = Field(default=3, ge=0, le=16)
     "Further answers that the model is asked for where the first is doubtful; what most of them agree on is given."
-    threshold: float = Field(default=0.2, ge=0, le=1)
+    threshold: float = Field(default=0.25, ge=0, le=1)
     "An answer of less confidence is doubtful; 0: none is."
     below_threshold: Literal["refuse", "warn"] = "refuse"
     "A doubtful answer is refused with NL004, or given with a WARNING."

@@ -32,7 +32,9 @@ def ask(
 
 def test_an_answer_says_who_gave_it() -> None:
     model = Scripted("SELECT count(*) FROM customers;\n```")
-    assert ask(model) == Answer("SELECT count(*) FROM customers", "scripted", "7", 1, None)
+    answer = ask(model)
+    assert answer == Answer("SELECT count(*) FROM customers", "scripted", "7", 1, answer.confidence)
+    assert answer.confidence is not None
 
 
 def test_code_mends_before_the_model_is_asked_again() -> None:
