@@ -86,7 +86,7 @@ def _expected(case: Case) -> Counter[tuple[str, str] | None]:
     for read in case.reads:
         if read.restricted:
             assert read.access is not None
-            inside = _known(f"SELECT FROM {read.access.query(only=read.use.only)} AS t")
+            inside = _known(f"SELECT FROM {read.access.query(only=read.use.only, grouped=read.grouped)} AS t")
             assert inside is not None, "a policy's sub-query is SQL"
             expected.update(inside)
         else:
