@@ -54,7 +54,8 @@ def serve(config: Path) -> None:
     """Serve clients until SIGTERM, then let what runs finish and exit; a second SIGTERM ends at once.
 
     Prints one line "ready HOST PORT" on standard output when it accepts connections; logs go to standard error.
-    SIGHUP reads certificates and users again. With listen.workers it starts as many processes and keeps them running.
+    SIGHUP reads policy, semantics, certificates and users again. With listen.workers it starts as many processes and
+    keeps them running.
     """
     app.serve(config, ready=lambda host, port: click.echo(f"ready {host} {port}"))
 
