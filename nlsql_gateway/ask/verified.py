@@ -13,6 +13,7 @@ place of a parameter must be a value of its type; see ``_value``. Where two valu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -246,6 +247,7 @@ def _text(span: Sequence[Token], reading: _Reading) -> str:
         return ""
     for token in span:
         named = token.written[0].isupper() or any(character.isdigit() for character in token.written)
-        if not named or token.text in FUNCTIONAL or not reading.known.isdisjoint(words(token.text)):
+        parts = {part for part in re.split(r"\W", token.text) if len(part) > 1} | {token.text}  # Non-EU is no place
+        if not named or not FUNCTIONAL.isdisjoint(parts) or not reading.known.isdisjoint(words(token.text)):
             return ""
     return " ".join(token.written for token in span)
