@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-pure fuzz proof suites check lint types imports bench format clean
+.PHONY: help install demo test test-pure test-torch fuzz proof suites check lint types imports bench format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,16 @@ test-pure: install ## the rooms that are compiled, tested as plain Python
 	@find . -name '*.so' -not -path './$(VENV)/*' -delete; rm -f $(VENV)/.compiled
 	$(BIN)/python -m pytest tests/wire tests/audit tests/admission tests/server
 
+TORCH := $(HOME)/.cache/nlsql-gateway/torch
+
+$(TORCH)/.installed:
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch transformers numpy
+	@touch $@
+
+test-torch: install $(TORCH)/.installed ## the Transformers model in Triton; fetches torch the first time (3 GB, 6 GB on the disk)
+	$(BIN)/python -m pytest tests/model_repository/test_transformers.py
+
 proof: install ## random queries under random policies, against row security and filtered copies (QUERIES=20000 SEED=1000)
 	$(BIN)/python -m tests.proof --queries $(or $(QUERIES),20000) $(if $(SEED),--seed $(SEED))
 
@@ -65,6 +75,8 @@ imports: install
 
 bench: install ## figures as ratios, into benchmarks/results/
 	$(BIN)/python -m benchmarks
+	$(BIN)/nlsql-gateway model pull
+	$(BIN)/python -m benchmarks.questions
 
 format: install ## ruff, in place
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

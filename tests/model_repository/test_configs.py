@@ -33,7 +33,9 @@ def types(tensors: Any) -> dict[str, str]:
     return {tensor.name: model_config_pb2.DataType.Name(tensor.data_type) for tensor in tensors}
 
 
-@pytest.mark.parametrize("folder", [MODELS / EMBEDDED.name, ROOT / "tests" / "model_repository" / "scripted"])
+@pytest.mark.parametrize(
+    "folder", [MODELS / EMBEDDED.name, MODELS / "transformers", ROOT / "tests" / "model_repository" / "scripted"]
+)
 def test_our_models_have_the_interface(folder: Path) -> None:
     config = read(folder)
     assert config.name == folder.name
@@ -59,10 +61,11 @@ def test_sqlcoder_leaves_the_interface_to_its_backend() -> None:
     assert engine["model"] == config.parameters["model_version"].string_value == "defog/sqlcoder-7b-2"
 
 
-def test_the_documented_parameters_are_those_there_are() -> None:
-    there = {name: value.string_value for name, value in read(MODELS / EMBEDDED.name).parameters.items()}
-    text = (ROOT / "docs" / "models.md").read_text()
-    rows = re.findall(r"^\| `(\w+)` \| (?:`(\w+)`|\(empty\)) \|", text, re.MULTILINE)
+@pytest.mark.parametrize(("name", "title"), [(EMBEDDED.name, "The embedded model"), ("transformers", "Transformers")])
+def test_the_documented_parameters_are_those_there_are(name: str, title: str) -> None:
+    there = {name: value.string_value for name, value in read(MODELS / name).parameters.items()}
+    _, _, text = (ROOT / "docs" / "models.md").read_text().partition(f"\n## {title}")
+    rows = re.findall(r"^\| `(\w+)` \| (?:`(\w+)`|\(empty\)) \|", text.partition("\n## ")[0], re.MULTILINE)
     assert dict(rows) == there
 
 
