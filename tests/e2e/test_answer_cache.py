@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from nlsql_gateway.admission.asking import LOOK_S
+from nlsql_gateway.ask import rollout
 from nlsql_gateway.embedded import retail
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.e2e import harness
 from tests.e2e.conftest import POLICIES, SERVICE_PASSWORD, ScriptedModel
 from tests.e2e.harness import RunningGateway
+from tests.model_repository.serving import REPOSITORY, scripted
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +65,28 @@ def test_what_was_refused_is_asked_again(remembering: RunningGateway, model: Scr
         model.script({"contains": "", "text": "UNANSWERABLE"})
         assert "NL001" in remembering.psql("-v", "VERBOSITY=verbose", "-c", "ask: the weather").stderr
         assert len(model.prompts()) == 1
+
+
+def test_a_new_version_of_the_model_is_asked_anew(retail_server: EmbeddedPostgres, tmp_path: Path) -> None:
+    models = tmp_path / "models" / "scripted"
+    shutil.copytree(REPOSITORY / "scripted", models)
+    with (
+        scripted(tmp_path, repository=models.parent) as server,
+        harness.gateway(
+            tmp_path / "gateway",
+            retail_server,
+            database=retail.DATABASE,
+            policy=POLICIES / "retail.yaml",
+            role=retail.ROLE,
+            password=SERVICE_PASSWORD,
+            ask={"backend": "triton", "url": server.url, "model": "scripted"},
+        ) as gateway,
+    ):
+        server.script({"contains": "", "text": "SELECT count(*) FROM products"})
+        told = [gateway.psql("-c", "ask: how many products").stderr for _ in range(2)]
+        assert "model: scripted scripted-1; cached: yes" in told[1], told
+        shutil.copytree(models / "1", models / "2")
+        rollout.load(server.url, "scripted")
+        time.sleep(LOOK_S)
+        assert "model: scripted scripted-2; attempts: 1" in gateway.psql("-c", "ask: how many products").stderr
+        assert "model: scripted scripted-2; cached: yes" in gateway.psql("-c", "ask: how many products").stderr
