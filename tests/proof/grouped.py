@@ -6,7 +6,8 @@ from __future__ import annotations
 import contextlib
 import random
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import psycopg
 import yaml
@@ -42,13 +43,40 @@ FORBIDDEN = (
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What one role says of a column for aggregates only."""
+
+    groups_of: int
+    more: bool
+    "MORE is allowed too."
+
+
+@dataclass(frozen=True)
 class Only:
-    """A column for aggregates only."""
+    """A column for aggregates only, by the rules of roles; a role without one gives it as it gives others."""
 
     table: str
     column: str
-    groups_of: int
-    more: bool
+    rules: Mapping[str, Rule]
+
+    def of(self, world: World, person: str) -> Rule | None:
+        """What holds for the person; None: the column is an ordinary one, or is not given."""
+        given = {
+            role: rule
+            for role in world.people[person]
+            if role not in world.absent
+            and self.table in world.roles[role]
+            and (rule := world.given_by(person, role, self.table)) is not None
+            and self.column in rule.columns
+        }
+        clear = [rule for role, rule in given.items() if role not in self.rules]
+        rules = [self.rules[role] for role in given if role in self.rules]
+        open_to_all = self.table not in world.top
+        if not rules or any(
+            open_to_all and rule.condition() == "true" and self.column not in rule.masked for rule in clear
+        ):
+            return None
+        return Rule(max(rule.groups_of for rule in rules), all(rule.more for rule in rules))
 
 
 @dataclass
@@ -58,35 +86,36 @@ class Outcome:
 
 
 def chosen(of: World, chance: random.Random) -> dict[str, Only]:
-    """Of each table, views and children aside, at most one column; in every role that gives it."""
+    """Of each table, views and children aside, at most one column; in most of the roles."""
     found: dict[str, Only] = {}
     for relation in of.relations.values():
         columns = [c for c, type_ in relation.columns[3:] if type_ in NUMBERS and c != relation.generated]
         if columns and not relation.view and not relation.parent:
-            found[relation.name] = Only(
-                relation.name, chance.choice(columns), chance.randint(3, 5), chance.random() < 0.3
-            )
+            roles = [role for role in of.roles if chance.random() < 0.8]
+            rules = {role: Rule(chance.randint(3, 5), chance.random() < 0.4) for role in roles}
+            found[relation.name] = Only(relation.name, chance.choice(columns), rules)
     return found
 
 
-def policy(of: World, only: dict[str, Only]) -> str:
+def policy(of: World, only: dict[str, Only], *, loosened: bool) -> str:
+    """``loosened``: smaller groups than there should be."""
     document = yaml.safe_load(of.policy())
-    for role, rules in of.roles.items():
+    for role, given in of.roles.items():
         entries = [
             {
                 "columns": f"app.{one.table}.{one.column}",
-                "groups_of": one.groups_of,
-                **({"functions": [*FUNCTIONS, *MORE]} if one.more else {}),
+                "groups_of": 2 if loosened else one.rules[role].groups_of,
+                **({"functions": [*FUNCTIONS, *MORE]} if one.rules[role].more else {}),
             }
             for one in only.values()
-            if one.table in rules
+            if one.table in given and role in one.rules
         ]
         if entries:
             document["roles"][role]["aggregate_only"] = entries
     return yaml.safe_dump(document, sort_keys=False)
 
 
-def block(chance: random.Random, of: World, one: Only, tables: list[tuple[str, Columns]]) -> tuple[str, str]:
+def block(chance: random.Random, one: Only, rule: Rule, tables: list[tuple[str, Columns]]) -> tuple[str, str]:
     """The block as a person writes it, and as the oracle does."""
     visible = [(name, columns) for name, columns in tables if name == one.table]
     columns = tuple(pair for pair in visible[0][1] if pair[0] != one.column)
@@ -108,7 +137,7 @@ def block(chance: random.Random, of: World, one: Only, tables: list[tuple[str, C
     writer = Writer(chance, [pair for pair in tables if pair[0] != one.table] or [("acl.members", (("who", "text"),))])
     where = f" WHERE {writer._bool(scope, 0)}" if chance.random() < 0.5 else ""  # its own kind of text
     keys = chance.sample(["t.region", "t.tenant", 't."Id" % 3'], chance.randint(0, 2))
-    functions = chance.sample([*FUNCTIONS, *(MORE if one.more else ())], chance.randint(1, 3))
+    functions = chance.sample([*FUNCTIONS, *(MORE if rule.more else ())], chance.randint(1, 3))
     argument = f"t.{quoted(one.column)}{chance.choice(['', '', '::numeric'])}"
     items = [*keys, *(f"{name}({argument})" for name in functions), "count(*)"]
     named = ", ".join(f"{item} AS m{place}" for place, item in enumerate(items))
@@ -117,7 +146,7 @@ def block(chance: random.Random, of: World, one: Only, tables: list[tuple[str, C
     having = chance.choice(["", "", f"{functions[0]}({argument}) > 3", "count(*) < 9"])
     enough = (
         f'count(t."Id") = count(DISTINCT t."Id") AND'
-        f' count(t."Id") FILTER (WHERE t.{quoted(one.column)} IS NOT NULL) >= {one.groups_of}'
+        f' count(t."Id") FILTER (WHERE t.{quoted(one.column)} IS NOT NULL) >= {rule.groups_of}'
     )
     text = f"SELECT {named} FROM {source}{where}{group}"
     ours = f"{text} HAVING {having}" if having else text
@@ -133,7 +162,7 @@ def compare(ground: Ground, seed: int, count: int, outcome: Outcome, *, loosened
     of.denied.clear()
     chance = random.Random(f"grouped {seed}")
     only = chosen(of, chance)
-    document = policy(of, {name: replace(one, groups_of=2) for name, one in only.items()} if loosened else only)
+    document = policy(of, only, loosened=loosened)
     with ground.gateway(of, policy=document) as running:
         for person in of.people:
             tables = [
@@ -151,11 +180,15 @@ def compare(ground: Ground, seed: int, count: int, outcome: Outcome, *, loosened
                     if name not in only or only[name].column not in dict(columns):
                         continue
                     one = only[name]
-                    for _ in range(count):
-                        texts = block(chance, of, one, tables)
+                    rule = one.of(of, person)
+                    if rule is None:
+                        outcome.counts["ordinary"] += 1
+                    plainly = f"SELECT t.{quoted(one.column)} FROM {quoted(name)} AS t"
+                    for _ in range(count if rule is not None else 1):
+                        texts = block(chance, one, rule, tables) if rule is not None else (plainly, plainly)
                         answers = (run(gateway, Query(texts[0], set())), run(plain, Query(texts[1], set())))
                         _judge(outcome, of, person, texts, answers)
-                    for text in FORBIDDEN:
+                    for text in FORBIDDEN if rule is not None else ():
                         answer = run(gateway, Query(text.format(t=quoted(name), c=quoted(one.column)), set()))
                         outcome.counts["forbidden"] += 1
                         if not answer.refused:

@@ -231,14 +231,18 @@ class World:
 
     def rules(self, person: str, name: str) -> list[Rule]:
         """What each of the person's roles that count gives of it; empty: nothing."""
-        closed: set[str] = set()
-        for role, denied, columns in self.denied:
-            if role in ("", *self.people[person]) and self._related(denied, name):
-                closed |= columns or {column for column, _ in self.relations[name].columns}
         top = self.top.get(self.relations[name].parent or name, "")
         roles = [role for role in self.people[person] if role not in self.absent and name in self.roles[role]]
-        rules = [rule for role in roles if (rule := self._for(person, self.roles[role][name], closed)) is not None]
+        rules = [rule for role in roles if (rule := self.given_by(person, role, name)) is not None]
         return rules if self._has(person, top) else []
+
+    def given_by(self, person: str, role: str, name: str) -> Rule | None:
+        """What the role, which has a rule for it, gives the person of it."""
+        closed: set[str] = set()
+        for one, denied, columns in self.denied:
+            if one in ("", *self.people[person]) and self._related(denied, name):
+                closed |= columns or {column for column, _ in self.relations[name].columns}
+        return self._for(person, self.roles[role][name], closed)
 
     def _related(self, denied: str, name: str) -> bool:
         """What is denied of a table is denied of its children and its parent."""
