@@ -71,10 +71,9 @@ def match(question: str, meanings: Meanings, schema: Callable[[], Catalog], toda
         return None
     wordings = [(one, wording) for one in meanings.questions for wording in one.wordings]
     likely = process.extract(
-        alike(question),
-        [alike(MARK.sub(" ", wording)) for _, wording in wordings],
+        utils.default_process(alike(question)),
+        _plain(tuple(wording for _, wording in wordings)),
         scorer=fuzz.token_set_ratio,
-        processor=utils.default_process,
         limit=CANDIDATES,
         score_cutoff=LIKELY,
     )
@@ -142,6 +141,12 @@ def _names(schema: Catalog, meanings: Meanings) -> Iterator[str]:
     yield from meanings.synonyms
     for metric in meanings.metrics:
         yield from (metric.name, *metric.also)
+
+
+@lru_cache(maxsize=64)
+def _plain(wordings: tuple[str, ...]) -> tuple[str, ...]:
+    """Of one file, for the search of those that are alike."""
+    return tuple(utils.default_process(alike(MARK.sub(" ", wording))) for wording in wordings)
 
 
 @lru_cache(maxsize=8192)
