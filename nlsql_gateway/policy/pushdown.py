@@ -151,14 +151,15 @@ def _parameter(kind: str, operator: str, number: int, once: _Parameters) -> str:
     """A parameter may be of whatever type the client declares, and that decides which operator it is.
 
     The smaller integers and uuid convert without fail to all that they can be compared with. bigint does not to oid,
-    so the parameter is made one; that is the same comparison for = alone (2.4 would be rounded). A text is compared as
-    text, name or bpchar, which it converts to without fail, unless there is another = that could be meant. A date may
-    not fit a timestamp: these stay outside.
+    and a cast of the parameter may fail. COALESCE makes integers bigint, and leaves numeric, floats and oid what they
+    are (manual, "UNION, CASE, and Related Constructs"); and there is no + for oid, whatever the rows. A text is
+    compared as text, name or bpchar, which it converts to without fail, unless there is another = that could be meant.
+    A date may not fit a timestamp: these stay outside.
     """
     if kind in _TEXTS:
         return f"${number}" if once.as_texts else ""
     if kind == "bigint":
-        return f"${number}::bigint" if operator == "=" else ""
+        return f"(OPERATOR(pg_catalog.+) COALESCE(NULL::bigint, ${number}))" if operator == "=" else ""
     return f"${number}" if kind in _INTEGERS or kind == "uuid" else ""
 
 

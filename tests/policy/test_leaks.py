@@ -181,3 +181,36 @@ def test_a_cast_of_a_parameter_is_computed_on_hidden_rows_where_there_is_no_fenc
     assert leaks.server.execute(script.format(decided), DATABASE) == ""
     with pytest.raises(UpstreamError, match="invalid input syntax"):
         leaks.server.execute(script.format(decided.replace(FENCE, " IS TRUE")), DATABASE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "rows"),
+    [
+        *(("bigint", "1", "1"), ("integer", "1", "1"), ("unknown", "'1'", "1"), ("real", "1", "1")),
+        *(("numeric", "1", "1"), ("numeric", "1.4", ""), ("numeric", "1e30", ""), ("double precision", "1e300", "")),
+        *(("double precision", "'NaN'", ""), ("numeric", "'NaN'", ""), ("smallint", "2", "")),
+    ],
+)
+def test_a_parameter_inside_the_fence_does_not_fail_on_a_hidden_row(
+    leaks: Leaks, kind: str, value: str, rows: str
+) -> None:
+    decided = leaks.decided("SELECT id FROM many WHERE note > '' AND id IN (1, 2) AND wide = $1")
+    for mode in ("force_generic_plan", "force_custom_plan"):
+        script = f"SET plan_cache_mode = {mode}; PREPARE p ({kind}) AS {decided}; EXECUTE p ({value})"
+        assert leaks.server.execute(script, DATABASE) == rows
+
+
+@pytest.mark.parametrize("kind", ["oid", "regclass"])
+def test_a_parameter_that_a_bigint_may_not_convert_to_fails_before_anything_runs(leaks: Leaks, kind: str) -> None:
+    decided = leaks.decided("SELECT id FROM many WHERE note > '' AND wide = $1")
+    with pytest.raises(UpstreamError, match="operator does not exist"):
+        leaks.server.execute(f"PREPARE p ({kind}) AS {decided}", DATABASE)
+
+
+def test_a_parameter_inside_the_fence_is_what_an_index_wants(leaks: Leaks) -> None:
+    decided = leaks.decided("SELECT id FROM many WHERE note > '' AND wide = $1")
+    leaks.server.execute("CREATE INDEX many_wide ON many (wide)", DATABASE)
+    for kind in ("bigint", "unknown"):
+        script = f"SET enable_seqscan = off; PREPARE p ({kind}) AS {decided}; EXPLAIN EXECUTE p (1)"
+        assert "many_wide" in leaks.server.execute(script, DATABASE)
+    leaks.server.execute("DROP INDEX many_wide", DATABASE)
