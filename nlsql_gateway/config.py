@@ -253,7 +253,9 @@ class Ask(_Section):
     max_tokens: int = Field(default=400, gt=0)
     "Of one answer of the model."
     max_prompt_tokens: int = Field(default=6000, gt=0)
-    "The schema is pruned to fit."
+    "A schema that does not fit is pruned."
+    max_pruned_tokens: int = Field(default=1500, gt=0)
+    "To which it is pruned: each question reads tables of its own then, on two cores some 75 tokens a second."
     semantics: Path | None = None
     "The file that says what words mean and which questions are verified; null: none."
     cache: Cache = Cache()

@@ -313,6 +313,7 @@ async def admission(
             samples=settings.ask.samples,
             max_tokens=settings.ask.max_tokens,
             max_prompt_tokens=settings.ask.max_prompt_tokens,
+            max_pruned_tokens=settings.ask.max_pruned_tokens,
             threshold=settings.ask.threshold,
             refuses=settings.ask.below_threshold == "refuse",
         )

@@ -50,6 +50,7 @@ class Asker:
         samples: int,
         max_tokens: int,
         max_prompt_tokens: int,
+        max_pruned_tokens: int | None = None,
         threshold: float = 0.0,
         refuses: bool = True,
     ) -> None:
@@ -60,6 +61,7 @@ class Asker:
         self._samples = samples
         self._max_tokens = max_tokens
         self._max_prompt_tokens = max_prompt_tokens
+        self._max_pruned_tokens = max_pruned_tokens
         self._threshold = threshold
         self._refuses = refuses
 
@@ -119,7 +121,12 @@ class Asker:
             looked_for = f"{before.question} {before.sql} {looked_for}"
         # In a thread: with thousands of tables this takes long enough to be felt by the other connections.
         relations = await asyncio.to_thread(
-            link, looked_for, asked.schema, budget, lambda relation: cost(describe(relation, asked.schema))
+            link,
+            looked_for,
+            asked.schema,
+            budget,
+            lambda relation: cost(describe(relation, asked.schema)),
+            self._max_pruned_tokens,
         )
         try:
             first = await self._try(asked, self._write(asked, relations), Sampling(self._max_tokens))

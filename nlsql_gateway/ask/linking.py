@@ -33,8 +33,13 @@ STOP = frozenset(
 )
 
 
-def link(question: str, schema: Catalog, budget: int, cost: Callable[[Relation], int]) -> tuple[Relation, ...]:
+def link(
+    question: str, schema: Catalog, budget: int, cost: Callable[[Relation], int], pruned: int | None = None
+) -> tuple[Relation, ...]:
     """The relations to show the model, in canonical order: at least one, at most ``budget`` by ``cost`` together.
+
+    What does not fit is pruned to ``pruned``, if that is less: each question has tables of its own then, and what no
+    two prompts share the model reads anew.
 
     ``cost`` is what a relation's description takes of the budget, in the same unit.
     """
@@ -42,6 +47,7 @@ def link(question: str, schema: Catalog, budget: int, cost: Callable[[Relation],
     costs = {relation.key: cost(relation) for relation in relations}
     if sum(costs.values()) <= budget:
         return tuple(relations)
+    budget = budget if pruned is None else min(budget, pruned)
     ways = graph(schema)
     chosen: set[Key] = set()
     left, least = budget, min(costs.values())

@@ -35,6 +35,14 @@ def test_there_is_always_one_table() -> None:
     assert len(link("customers", SHOP, 0, one)) == 1
 
 
+def test_what_does_not_fit_is_pruned_further() -> None:
+    whole = link("revenue by category", SHOP, 5, cost=lambda _: 1, pruned=2)
+    assert len(whole) == 5
+    assert len(link("revenue by category", SHOP, 4, cost=lambda _: 1)) == 4
+    assert len(link("revenue by category", SHOP, 4, cost=lambda _: 1, pruned=2)) == 2
+    assert len(link("revenue by category", SHOP, 2, cost=lambda _: 1, pruned=3)) == 2
+
+
 def test_the_budget_holds() -> None:
     relations = [table(f"t{number}", "id integer, x text") for number in range(500)]
     chosen = link("what is in t7", catalog(*relations), 20, lambda relation: 3)
