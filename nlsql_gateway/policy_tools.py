@@ -13,7 +13,7 @@ import yaml
 
 from nlsql_gateway.admission.reading import judged
 from nlsql_gateway.errors import ConfigError
-from nlsql_gateway.policy import Policy, Principal, load, unmatched
+from nlsql_gateway.policy import Policy, Principal, load, unmatched, unreachable
 from nlsql_gateway.policy.access import Access, access
 from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
 from nlsql_gateway.policy.schema import Case, PolicyFile
@@ -56,6 +56,7 @@ def findings(policy: Policy, catalog: Catalog | None) -> Iterator[str]:
             yield f"user {name}: without roles nothing can be read"
     if catalog is not None:
         yield from unmatched(policy, catalog)
+        yield from unreachable(policy, catalog)
         for name, user in policy.users.items():
             if user.roles and not any(_seen(relation, user, catalog, policy) for relation in _relations(catalog)):
                 yield f"user {name}: no table of {catalog.database} can be read"

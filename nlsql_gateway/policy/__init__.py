@@ -15,6 +15,7 @@ from nlsql_gateway.policy.pooled import goes_on_after_the_end
 from nlsql_gateway.policy.rights import rights
 from nlsql_gateway.policy.startup import startup_settings
 from nlsql_gateway.policy.unmatched import unmatched
+from nlsql_gateway.policy.unreachable import unreachable
 from nlsql_gateway.policy.visible import visible
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "rights",
     "startup_settings",
     "unmatched",
+    "unreachable",
     "visible",
 ]

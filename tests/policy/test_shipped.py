@@ -13,7 +13,7 @@ import yaml
 
 from nlsql_gateway import policy_tools
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
-from nlsql_gateway.policy import Allow, Deny, decide, load, startup_settings, unmatched
+from nlsql_gateway.policy import Allow, Deny, decide, load, startup_settings, unmatched, unreachable
 from nlsql_gateway.server.catalog_reading import read
 from nlsql_gateway.sql import Batch, Catalog, classify
 from tests.policy import company
@@ -58,7 +58,9 @@ async def rows(server: EmbeddedPostgres, database: str, sql: str, settings: dict
 @pytest.mark.parametrize("name", CASES)
 def test_every_rule_matches_something(server: EmbeddedPostgres, name: str) -> None:
     policy = load((POLICIES / f"{name}.yaml").read_text(), f"{name}.yaml")
-    assert not list(unmatched(policy, asyncio.run(catalog(server, name))))
+    found = asyncio.run(catalog(server, name))
+    assert not list(unmatched(policy, found))
+    assert not list(unreachable(policy, found))
 
 
 @pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in CASES.items() for case in cases])
