@@ -22,7 +22,10 @@ def rework(sql: str, question: str, schema: Catalog) -> Mended:
         better = without_needless_joins(mended.sql, schema, lambda one, others: is_meant(one, others, question))
         if "ratio" in words(question):
             better = with_ratio(better)
-        better = settle(with_names(listed_once(better, schema), schema), schema)
+        better = listed_once(better, schema)
+        if not {"id", "ids"} & set(words(question)):
+            better = with_names(better, schema)
+        better = settle(better, schema)
     except (StatementError, LimitError):
         return mended
     return Mended(better, mended.problem, mended.strange)

@@ -78,7 +78,7 @@ def test_what_a_result_tells(asking: Asking) -> None:
     invalid = found["Nonsense?"]
     assert (invalid.sqlstate, invalid.abstained, invalid.ran) == ("NL003", True, False)
     assert invalid.message.startswith("no valid SQL")
-    assert found["Divide?"].sqlstate == "22012"
+    assert found["Divide?"].sqlstate == "2201F"
     again = results(asking, question(SHOPS_THERE, "SELECT 4"), question(f"{SHOPS_THERE} Say it now.", "SELECT 5"))
     assert [(one.source, one.attempts) for one in again.values()] == [("cache", None), ("model", 1)]
 

@@ -37,7 +37,7 @@ class Model:
     async def generate(self, prompt: str, sampling: Sampling, *, timeout: float) -> Completion:
         case = re.findall(r"case-\d+", prompt)[-1]
         await asyncio.sleep(0.01)
-        return Completion(f"```sql\nSELECT '{case} answer' AS said\n```", "double", "1")
+        return Completion(f"```sql\nSELECT lower('{case} answer') AS said\n```", "double", "1")
 
     async def ready(self) -> None:
         pass
