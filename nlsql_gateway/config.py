@@ -244,14 +244,16 @@ class Ask(_Section):
     "How often the model may mend its SQL with the error."
     samples: int = Field(default=3, ge=0, le=16)
     "Further answers that the model is asked for where the first is doubtful; what most of them agree on is given."
+    patience: Seconds = 8.0
+    "After these seconds no further answer is asked for, and the first that passed is given."
     threshold: float = Field(default=0.25, ge=0, le=1)
     "An answer of less confidence is doubtful; 0: none is."
     below_threshold: Literal["refuse", "warn"] = "refuse"
     "A doubtful answer is refused with NL004, or given with a WARNING."
     look: float = Field(default=0.5, ge=0, le=60)
     "Seconds for one look into the data, recorded, as whoever asks: is a text stored, what is returned; 0: none."
-    max_tokens: int = Field(default=400, gt=0)
-    "Of one answer of the model."
+    max_tokens: int = Field(default=200, gt=0)
+    "Of one answer of the model. What a small model writes beyond is seldom SQL; a large one on a GPU may have more."
     max_prompt_tokens: int = Field(default=6000, gt=0)
     "A schema that does not fit is pruned."
     max_pruned_tokens: int = Field(default=1500, gt=0)

@@ -311,6 +311,7 @@ async def admission(
             prompt=settings.ask.prompt,
             repairs=settings.ask.repairs,
             samples=settings.ask.samples,
+            patience=settings.ask.patience,
             max_tokens=settings.ask.max_tokens,
             max_prompt_tokens=settings.ask.max_prompt_tokens,
             max_pruned_tokens=settings.ask.max_pruned_tokens,

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import click
 import pytest
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticUndefined
 
 from nlsql_gateway import cli, config, errors, policy
@@ -41,7 +41,9 @@ def settings_rows(model: type[BaseModel], prefix: str = "") -> list[str]:
             assert value is not PydanticUndefined
             default = "none" if value is None or value == () else f"`{value}`"
         meaning = (field.description or "").replace("\n", " ").replace("|", "\\|")
-        rows.append(f"| `{prefix}{name}` | {_type_name(field.annotation)} | {default} | {meaning} |")
+        is_number = field.annotation is float and not any(isinstance(one, BeforeValidator) for one in field.metadata)
+        kind = "number" if is_number else _type_name(field.annotation)
+        rows.append(f"| `{prefix}{name}` | {kind} | {default} | {meaning} |")
     return rows
 
 

@@ -9,6 +9,7 @@ notes ──► link ──► prompt ──► model ──► try out: extract
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -24,7 +25,7 @@ from nlsql_gateway.ask.prompt import Attempt, Choice, Prompt, cost, describe, fa
 from nlsql_gateway.ask.semantics_hints import NO_HINTS, Hints
 from nlsql_gateway.ask.trying import Tried, try_out
 from nlsql_gateway.ask.values import Answer, Check, Problem
-from nlsql_gateway.ask.voting import elect, is_doubtful
+from nlsql_gateway.ask.voting import elect, is_doubtful, is_settled
 from nlsql_gateway.errors import AskError, AskTimeout, GatewayError, LowConfidence, NoValidSql, Unanswerable
 from nlsql_gateway.sql.catalog import Catalog, Relation
 
@@ -51,10 +52,14 @@ class Asker:
         max_tokens: int,
         max_prompt_tokens: int,
         max_pruned_tokens: int | None = None,
+        patience: float = math.inf,
         threshold: float = 0.0,
         refuses: bool = True,
     ) -> None:
-        """``threshold``: an answer of less confidence is refused with LowConfidence, or else given with a doubt."""
+        """``patience``: seconds after which the first answer that passed is taken and no further one is asked for.
+
+        ``threshold``: an answer of less confidence is refused with LowConfidence, or else given with a doubt.
+        """
         self._generator = generator
         self._family = family(prompt, generator.model)
         self._repairs = repairs
@@ -62,6 +67,7 @@ class Asker:
         self._max_tokens = max_tokens
         self._max_prompt_tokens = max_prompt_tokens
         self._max_pruned_tokens = max_pruned_tokens
+        self._patience = patience
         self._threshold = threshold
         self._refuses = refuses
 
@@ -104,7 +110,7 @@ class Asker:
         try:
             async with asyncio.timeout(timeout):
                 return await self._answer(
-                    _Asked(question, schema, check, today, monotonic() + timeout, hints, before, look)
+                    _Asked(question, schema, check, today, timeout, monotonic() + timeout, hints, before, look)
                 )
         except TimeoutError as error:
             raise AskTimeout(
@@ -133,11 +139,12 @@ class Asker:
         except Unanswerable as error:
             raise Unanswerable(error.message, hint=_names_hint(asked.schema), detail=error.detail) from error
         tried = [first]
-        if self._samples and is_doubtful(first) and not first.strange:
-            tried += await self._sample(asked, self._write(asked, relations))
+        late = asked.end - asked.timeout + self._patience
+        if self._samples and is_doubtful(first) and not first.strange and monotonic() < late:
+            tried += await self._sample(asked, self._write(asked, relations), first, late)
         failed = first
         while (elected := elect(tried)) is None:
-            if len(tried) > self._samples + self._repairs or failed.strange:
+            if len(tried) > self._samples + self._repairs or failed.strange or monotonic() > late:
                 # What is not there at all is no error to mend: asked again, a small model answers something else.
                 raise _given_up(failed, asked.schema)
             attempt = Attempt(failed.sql, _short(failed.problem.message if failed.problem is not None else ""))
@@ -186,8 +193,11 @@ class Asker:
         )
         return await try_out(completion, asked.question, asked.schema, asked.check, asked.look)
 
-    async def _sample(self, asked: _Asked, prompt: Prompt) -> list[Tried]:
-        """Further answers, asked side by side: the server reads their common prompt once."""
+    async def _sample(self, asked: _Asked, prompt: Prompt, first: Tried, late: float) -> list[Tried]:
+        """Further answers, asked side by side: the server reads their common prompt once.
+
+        None is waited for that cannot change what is given, nor, when it is ``late``, if one passed.
+        """
 
         async def one(seed: int) -> Tried | GatewayError:
             sampling = Sampling(self._max_tokens, temperature=TEMPERATURE, top_p=TOP_P, seed=seed)
@@ -196,13 +206,25 @@ class Asker:
             except GatewayError as error:
                 return error
 
+        heard: list[Tried] = []
         async with asyncio.TaskGroup() as tasks:
-            drawn = [tasks.create_task(one(seed)) for seed in range(1, self._samples + 1)]
-        results = [task.result() for task in drawn]
-        for result in results:
-            if isinstance(result, GatewayError) and not isinstance(result, AskError):
-                raise result
-        return [result for result in results if isinstance(result, Tried)]
+            running = {tasks.create_task(one(seed)) for seed in range(1, self._samples + 1)}
+            while running:
+                left = late - monotonic()
+                done, running = await asyncio.wait(
+                    running, timeout=left if 0 < left < math.inf else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for result in (task.result() for task in done):
+                    if isinstance(result, Tried):
+                        heard.append(result)
+                    elif not isinstance(result, AskError):
+                        raise result
+                answers = [first, *heard]
+                if is_settled(answers, len(running)) or (monotonic() >= late and elect(answers) is not None):
+                    for task in running:
+                        task.cancel()
+                    break
+        return heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +235,10 @@ class _Asked:
     schema: Catalog
     check: Check
     today: date
+    timeout: float
+    "Seconds."
     end: float
-    "Monotonic seconds."
+    "Of them, monotonic."
     hints: Hints
     before: Topic | None
     look: Look | None

@@ -13,8 +13,9 @@ from decimal import Decimal
 from nlsql_gateway.ask.grounding import Rows
 from nlsql_gateway.ask.trying import Tried
 
-SURE = -0.13
-"""Mean log probability of a token from which a greedy answer is taken without asking again."""
+SURE = -0.3
+"""Mean log probability of a token from which a greedy answer that returns something is taken without asking again.
+Higher, twice as many questions were asked again, and no more were right."""
 EMPTY_VOTE = 0.3
 """Of an answer without rows: whatever is wrong in a condition gives none."""
 MAX_COMPARED = 200
@@ -35,21 +36,42 @@ def elect(answers: Sequence[Tried]) -> tuple[Tried, float] | None:
 
     Of equals the first, so the greedy answer comes first in ``answers``.
     """
-    passed = [one for one in answers if one.passed]
+    passed, scores, _ = _scores(answers)
     if not passed:
         return None
-    weights = [_weight(one) for one in passed]
+    best = _first(scores)
+    return passed[best], scores[best] / (sum(map(_weight, passed)) + len(answers) - len(passed))
+
+
+def is_settled(answers: Sequence[Tried], left: int) -> bool:
+    """Whether ``left`` further answers cannot change which rows are given."""
+    passed, scores, agree = _scores(answers)
+    if not passed:
+        return False
+    best = _first(scores)
+    others = (score for score, same in zip(scores, agree[best], strict=True) if not same)
+    return scores[best] > max(others, default=0.0) + left
+
+
+def _scores(answers: Sequence[Tried]) -> tuple[list[Tried], list[float], list[list[bool]]]:
+    """Of those that passed: them, the votes of each, and which agree with which."""
+    passed = [one for one in answers if one.passed]
     returned = [_columns(one.rows) for one in passed]
-    scores = [
-        sum(
-            weight
-            for other, columns, weight in zip(passed, returned, weights, strict=True)
-            if other is one or _agree(columns, ours, one, other)
-        )
+    agree = [
+        [
+            other is one or _agree(columns, ours, one, other)
+            for other, columns in zip(passed, returned, strict=True)
+        ]
         for one, ours in zip(passed, returned, strict=True)
-    ]
-    best = max(range(len(passed)), key=lambda index: (round(scores[index], 6), -index))
-    return passed[best], scores[best] / (sum(weights) + len(answers) - len(passed))
+    ]  # fmt: skip
+    weights = list(map(_weight, passed))
+    scores = [sum(weight for weight, same in zip(weights, row, strict=True) if same) for row in agree]
+    return passed, scores, agree
+
+
+def _first(scores: Sequence[float]) -> int:
+    """The index of the highest; of equals the first."""
+    return max(range(len(scores)), key=lambda index: (round(scores[index], 6), -index))
 
 
 def _weight(tried: Tried) -> float:

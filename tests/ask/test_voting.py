@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from nlsql_gateway.ask import Completion, Problem, Rows
 from nlsql_gateway.ask.trying import Tried
-from nlsql_gateway.ask.voting import SURE, elect, is_doubtful
+from nlsql_gateway.ask.voting import SURE, elect, is_doubtful, is_settled
 
 
 def tried(sql: str, rows: Rows | None = None, *, problem: str = "", sure: float | None = None) -> Tried:
@@ -57,3 +57,16 @@ def test_doubt() -> None:
     assert is_doubtful(tried("a", [(5,)], sure=SURE - 0.1))
     assert not is_doubtful(tried("a", [(5,)], sure=SURE + 0.1))
     assert not is_doubtful(tried("a", [(5,)]))
+
+
+def test_what_is_left_is_not_waited_for_when_it_changes_nothing() -> None:
+    failed = tried("a", problem="no column x")
+    one, two, other = tried("b", [(1,)]), tried("c", [(1,)]), tried("d", [(2,)])
+    assert not is_settled([failed], 2)
+    assert not is_settled([failed, one], 2)
+    assert not is_settled([failed, one], 1)
+    assert is_settled([failed, one], 0)
+    assert is_settled([failed, one, two], 1)
+    assert not is_settled([failed, one, other], 1)
+    assert not is_settled([other, one, two], 1)
+    assert is_settled([tried("a", []), one, two], 1)

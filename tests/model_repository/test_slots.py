@@ -110,6 +110,44 @@ def test_a_question_goes_on_once_the_schema_is_saved_not_when_it_is_answered(tab
     assert [lease.save for lease in samples] == [None] * 3
 
 
+QUESTION = "one? " * 40
+
+
+def test_samples_start_from_the_whole_prompt(table: Any) -> None:
+    answer(table, SHOP + "two? " * 40)
+    greedy = answer(table, SHOP + QUESTION)
+    first = take(table, SHOP + QUESTION)
+    assert first.slot is greedy.slot
+    assert first.restore is None
+    assert first.save is not None
+    with pytest.raises(slots.QueueTimeoutError):  # it waits for the first to be saved
+        take(table, SHOP + QUESTION, 0.2)
+    table.saved(first)
+    second, third = take(table, SHOP + QUESTION), take(table, SHOP + QUESTION)
+    assert [second.restore, third.restore] == [first.save] * 2
+    assert (second.save, third.save) == (None, None)
+
+
+def test_a_state_with_all_of_an_older_one_takes_its_place() -> None:
+    table = slots.Slots(4, 2)
+    bank = answer(table, BANK + QUESTION)
+    schema = answer(table, SHOP)
+    answer(table, SHOP + QUESTION)
+    again = answer(table, SHOP + QUESTION)
+    assert again.instead == schema.save
+    assert table.forget() == schema.save
+    assert table.forget() is None
+    assert take(table, BANK + "two? " * 40).slot is bank.slot
+
+
+def test_copies_go_on_when_the_first_is_given_back_unsaved(table: Any) -> None:
+    answer(table, SHOP)
+    answer(table, SHOP + QUESTION)
+    first = take(table, SHOP + QUESTION)
+    table.give_back(first, read=False)
+    assert take(table, SHOP + QUESTION) is not None
+
+
 def test_no_slot_is_free(table: Any) -> None:
     leases = [take(table, f"question {number}") for number in range(4)]
     with pytest.raises(slots.QueueTimeoutError):

@@ -8,6 +8,7 @@ to the last line. Hence:
 2. A prompt unlike all that was saved is saved as soon as it is read: then every slot can start from it (``restore``).
 3. A prompt that agrees far with one that is being read just now waits until that one is saved: four people who ask
    at the same time about the same schema, or four samples of one answer, pay for it once, not four times.
+4. A prompt that comes again is saved whole, and its copies wait for that: samples follow the greedy answer.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Slot:
     prompt: str = ""
     "Of the question it holds; of the last one when it is free."
     busy: bool = False
+    repeats: bool = False
+    "It had the whole prompt before, and it is being saved."
     last_used: float = 0.0
 
 
@@ -52,6 +55,8 @@ class Lease:
     prompt: str
     restore: str | None
     save: str | None
+    instead: str | None = None
+    "The saved state that the new one has all of, for prompts like it."
 
 
 @dataclass(slots=True, eq=False)
@@ -107,6 +112,10 @@ class Slots:
         with self._changed:
             if lease.save is not None:
                 self._saved[lease.save] = lease.prompt
+            if lease.instead in self._saved:
+                # Others may be about to restore it, so it only goes next.
+                self._saved = {lease.instead: self._saved.pop(lease.instead), **self._saved}
+            lease.slot.repeats = False
             self._changed.notify_all()
 
     def give_back(self, lease: Lease, *, read: bool) -> None:
@@ -114,7 +123,7 @@ class Slots:
         with self._changed:
             slot = lease.slot
             slot.prompt = lease.prompt if read else ""
-            slot.busy = False
+            slot.busy = slot.repeats = False
             slot.last_used = self.clock()
             self._changed.notify_all()
 
@@ -137,7 +146,8 @@ class Slots:
         best = max(self._saved, key=lambda name: _common(self._saved[name], prompt), default=None)
         kept = _common(self._saved[best], prompt) if best is not None else 0
         being_read = max((_common(slot.prompt, prompt) for slot in self._slots if slot.busy), default=0)
-        ticket.following = being_read - max(known, kept) >= WORTH_WAITING
+        copied = any(slot.repeats and slot.prompt == prompt for slot in self._slots)
+        ticket.following = copied or being_read - max(known, kept) >= WORTH_WAITING
         if ticket.following:
             return None
         restore = None
@@ -149,7 +159,13 @@ class Slots:
                 self._saved[best] = self._saved.pop(best)  # the most recently used is last
         slot.busy = True
         slot.prompt = prompt
-        return Lease(slot, prompt, restore, self._name() if self._is_new(prompt, kept) else None)
+        if self._is_new(prompt, kept):
+            return Lease(slot, prompt, restore, self._name())
+        slot.repeats = known == len(prompt) >= kept + WORTH_RESTORING and self.saved_prompts > 0
+        if not slot.repeats:
+            return Lease(slot, prompt, restore, None)
+        has_all = best is not None and kept >= len(self._saved[best]) * 4 // 5  # but for that one's own question
+        return Lease(slot, prompt, restore, self._name(), best if has_all else None)
 
     def _is_new(self, prompt: str, kept: int) -> bool:
         return self.saved_prompts > 0 and len(prompt) >= WORTH_WAITING and len(prompt) - kept >= len(prompt) // 5
