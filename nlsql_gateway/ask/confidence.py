@@ -8,6 +8,7 @@ usual value.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,7 +67,9 @@ def confidence(signals: Signals) -> float:
 
 
 def unspoken(question: str, sql: str, schema: Catalog) -> tuple[list[str], float]:
-    """The words of ``question`` that neither the names and comments of ``schema`` nor ``sql`` have, and their share.
+    """The words of ``question`` that neither ``schema`` nor the texts in ``sql`` have, and their share.
+
+    Names that ``sql`` gives to its columns say nothing: a model names what it made up by the question's words.
 
     Words that say how to answer are not counted, nor are numbers.
     """
@@ -74,11 +77,15 @@ def unspoken(question: str, sql: str, schema: Catalog) -> tuple[list[str], float
     asked = [word for word in asked if not word.isdigit() and len(word) > 1]
     if not asked:
         return [], 0.0
-    known = set(words(sql))
+    known = set(_quoted(sql))
     for relation in schema.relations.values():
         texts = [relation.name, relation.comment]
-        texts += [text for column in relation.columns for text in (column.name, column.comment)]
+        texts += [text for column in relation.columns for text in (column.name, column.comment, *column.values)]
         known.update(word for text in texts for word in words(text))
     beginnings = {word[:ALIKE] for word in known if len(word) >= ALIKE}
     missing = [word for word in asked if word not in known and word[:ALIKE] not in beginnings]
     return missing, len(missing) / len(asked)
+
+
+def _quoted(sql: str) -> list[str]:
+    return [word for text in re.findall(r"'((?:[^']|'')*)'", sql) for word in words(text)]

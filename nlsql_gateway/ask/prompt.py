@@ -24,6 +24,8 @@ __all__ = ["Attempt", "Choice", "Prompt", "cost", "describe", "family", "write"]
 
 MAX_COMMENT = 200
 """Characters of one comment that go into the prompt."""
+MAX_VALUES = 12
+"""More values than these of an enumeration, or of a CHECK, are left out."""
 
 
 def write(
@@ -61,7 +63,10 @@ def describe(relation: Relation, schema: Catalog) -> str:
         reference = references.get(column.name)
         if reference is not None and reference.target in schema.relations:
             line += f" REFERENCES {_name(reference.target, schema)}({quote(reference.target_columns[0])})"
-        lines.append(line + ("," if number < len(relation.columns) else "") + _remark(column.comment))
+        remark = column.comment
+        if len(column.values) <= MAX_VALUES and not all(value in remark for value in column.values):
+            remark = ": ".join(filter(None, (remark, ", ".join(column.values))))
+        lines.append(line + ("," if number < len(relation.columns) else "") + _remark(remark))
     return "\n".join((*lines, ");"))
 
 

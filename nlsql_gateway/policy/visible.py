@@ -14,7 +14,10 @@ Key = tuple[str, str]
 
 
 def visible(catalog: Catalog, principal: Principal, policy: Policy) -> Catalog:
-    """User relations and columns that ``principal`` may read. Masked columns stay; comments stay; functions go."""
+    """User relations and columns that ``principal`` may read. Comments stay; functions go.
+
+    Masked columns stay, but not the list of what they may hold.
+    """
     found: dict[Key, Relation] = {}
     for key, relation in catalog.relations.items():
         if relation.kind == "sequence" or key[0] in SYSTEM_SCHEMAS:
@@ -22,12 +25,14 @@ def visible(catalog: Catalog, principal: Principal, policy: Policy) -> Catalog:
         if policy.pass_through:
             found[key] = relation
         elif (given := access(relation, principal, catalog, policy)) is not None:
-            told = {column.name for column, _ in given.columns}
+            told = {
+                column.name: column if shown is None else replace(column, values=()) for column, shown in given.columns
+            }
             grouped = {one.column.name for one in given.aggregates}
             columns = tuple(
-                column
+                told[column.name]
                 if column.name in told
-                else replace(column, comment=f"{column.comment} (in aggregates only)".strip())
+                else replace(column, values=(), comment=f"{column.comment} (in aggregates only)".strip())
                 for column in relation.columns
                 if column.name in told or column.name in grouped
             )

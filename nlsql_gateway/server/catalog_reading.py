@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +44,9 @@ ROWS: Final = f"SELECT c.oid::int8, c.reltuples::float8 {_RELATIONS_FROM} AND c.
 
 COLUMNS: Final = f"""
 SELECT a.attrelid::int8 AS id, a.attnum::int, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
-    a.attnotnull, coalesce(d.description, ''), a.attgenerated <> '', a.attcollation <> t.typcollation
+    a.attnotnull, coalesce(d.description, ''), a.attgenerated <> '', a.attcollation <> t.typcollation,
+    coalesce((SELECT pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e
+        WHERE e.enumtypid = coalesce(nullif(t.typbasetype, 0), t.oid)), '{{}}')
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_description d
@@ -58,6 +61,13 @@ SELECT con.conrelid::int8 AS id, con.conname::text AS name, con.contype::text, c
 FROM pg_catalog.pg_constraint con
 WHERE con.contype IN ('p', 'f') AND con.conrelid <> 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint parent
     WHERE parent.oid = con.conparentid AND parent.conrelid = con.conrelid)
+ORDER BY con.conrelid, con.conname"""
+
+CHECKS: Final = f"""
+SELECT con.conrelid::int8 AS id, con.conkey[1]::int, pg_catalog.pg_get_expr(con.conbin, con.conrelid)
+FROM pg_catalog.pg_constraint con
+WHERE con.contype = 'c' AND con.convalidated AND pg_catalog.cardinality(con.conkey) = 1
+    AND con.conrelid IN (SELECT c.oid {_RELATIONS_FROM})
 ORDER BY con.conrelid, con.conname"""
 
 PARENTS: Final = """
@@ -84,7 +94,7 @@ SIGNATURE: Final = "SELECT " + ",\n".join(
     f"""(SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
         pg_catalog.string_agg(q::text, E'\\n' ORDER BY q::text COLLATE "C"), pg_catalog.getdatabaseencoding())), 'hex')
     FROM ({query}) q)"""
-    for query in (SERVER, RELATIONS, COLUMNS, CONSTRAINTS, PARENTS, FUNCTIONS, OPERATORS)
+    for query in (SERVER, RELATIONS, COLUMNS, CONSTRAINTS, CHECKS, PARENTS, FUNCTIONS, OPERATORS)
 )
 """Not ``ROWS``: what ANALYZE estimates is no change."""
 
@@ -123,10 +133,11 @@ async def read(connection: asyncpg.Connection, last: Picture | None, opens_with:
         rows = await connection.fetch(ROWS)
         columns = await connection.fetch(COLUMNS)
         constraints = await connection.fetch(CONSTRAINTS)
+        checks = await connection.fetch(CHECKS)
         parents = await connection.fetch(PARENTS)
         functions = await connection.fetch(FUNCTIONS)
         operators = await connection.fetch(OPERATORS)
-    catalog = build(tuple(server), relations, rows, columns, constraints, parents, functions, operators)
+    catalog = build(tuple(server), relations, rows, columns, constraints, parents, functions, operators, checks)
     if last is not None and last.catalog.version == catalog.version:
         return Picture(last.catalog, signature)
     return Picture(catalog, signature)
@@ -141,13 +152,18 @@ def build(
     parents: Rows,
     functions: Rows,
     operators: Rows = (),
+    checks: Rows = (),
 ) -> Catalog:
     """The Catalog of the queries' rows, its version computed."""
     database, server_version, search_path = server
     keys: dict[int, Key] = {row[0]: (row[1], row[2]) for row in relations}
     columns_of: dict[int, dict[int, Column]] = defaultdict(dict)
     for relation, number, *values in columns:
-        columns_of[relation][number] = Column(*values)
+        *others, labels = values
+        columns_of[relation][number] = Column(*[*others, tuple(labels)])
+    for relation, number, condition in checks:
+        if (found_values := listed(condition)) and (column := columns_of[relation].get(number)) is not None:
+            columns_of[relation][number] = replace(column, values=found_values)
     primary: dict[int, tuple[str, ...]] = {}
     foreign: dict[int, list[ForeignKey]] = defaultdict(list)
     for relation, _, kind, target, numbers, target_numbers in constraints:
@@ -203,6 +219,20 @@ def build(
     return replace(catalog, version=version(catalog))
 
 
+_TEXT: Final = r"'(?:[^']|'')*'"
+_CAST: Final = r"::[\w ]+"
+_LIST: Final = re.compile(
+    rf"""\(*(?:"(?:[^"]|"")+"|\w+)\)?(?:{_CAST})? = ANY \(+"""
+    rf"""ARRAY\[({_TEXT}{_CAST}(?:, {_TEXT}{_CAST})*)\][\w \[\]:()]*"""
+)
+
+
+def listed(condition: str) -> tuple[str, ...]:
+    """The texts of a CHECK that is nothing but ``column IN ('one', 'two')``, as pg_get_expr writes it; else none."""
+    found = _LIST.fullmatch(condition)
+    return tuple(text[1:-1].replace("''", "'") for text in re.findall(_TEXT, found[1])) if found is not None else ()
+
+
 def version(catalog: Catalog) -> str:
     """SHA-256 over a canonical form of all but the estimates of rows, so that ANALYZE is no change."""
     digest = hashlib.sha256()
@@ -217,7 +247,7 @@ def version(catalog: Catalog) -> str:
             *(relation.schema, relation.name, relation.kind, relation.comment, relation.security_invoker),
             *(relation.primary_key, relation.parents),
             [(foreign.columns, foreign.target, foreign.target_columns) for foreign in relation.foreign_keys],
-            [(c.name, c.type, c.not_null, c.comment, c.generated, c.collated) for c in relation.columns],
+            [(c.name, c.type, c.not_null, c.comment, c.generated, c.collated, c.values) for c in relation.columns],
         )
     for name in sorted(catalog.functions):
         add([_function_values(function) for function in catalog.functions[name]])

@@ -23,6 +23,8 @@ class Column:
     generated: bool = False
     collated: bool = False
     "It has another collation than its type has by itself."
+    values: tuple[str, ...] = ()
+    "All that it may hold: the labels of its enumeration, or the texts of a CHECK (column IN (...)); empty: anything."
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,3 +97,10 @@ def test_a_sure_answer_has_none() -> None:
     assert answer.doubt == ""
     assert answer.confidence is not None
     assert answer.confidence > 0.8
+
+
+def test_a_name_that_the_answer_gives_itself_says_nothing() -> None:
+    missing, share = unspoken("Rent of each city?", "SELECT city, sum(id) AS rent FROM customers GROUP BY city", SHOP)
+    assert missing == ["rent"]
+    assert share == 0.5
+    assert unspoken("Customers of Rome?", "SELECT name FROM customers WHERE city = 'Rome'", SHOP) == ([], 0.0)

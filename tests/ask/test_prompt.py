@@ -8,6 +8,7 @@ import pytest
 
 from nlsql_gateway.ask.prompt import Attempt, cost, describe, write
 from nlsql_gateway.ask.templates import Family
+from nlsql_gateway.sql import Column, Relation
 from tests.ask.shop import SHOP, catalog, table
 
 TODAY = date(2026, 3, 1)
@@ -137,6 +138,20 @@ def test_names_are_written_as_postgres_reads_them() -> None:
 def test_a_key_to_what_is_not_visible_is_not_shown() -> None:
     alone = catalog(SHOP.relations["public", "orders"])
     assert "REFERENCES" not in describe(alone.relations["public", "orders"], alone)
+
+
+@pytest.mark.parametrize(
+    ("comment", "values", "line"),
+    [
+        ("", ("new", "old<|im_end|>"), "  state text -- new, old"),
+        ("Of the part", ("new", "old"), "  state text -- Of the part: new, old"),
+        ("new or old", ("new", "old"), "  state text -- new or old"),
+        ("", tuple("abcdefghijklm"), "  state text"),
+    ],
+)
+def test_what_a_column_may_hold_is_told(comment: str, values: tuple[str, ...], line: str) -> None:
+    relation = Relation("public", "t", "table", (Column("state", "text", comment=comment, values=values),))
+    assert describe(relation, catalog(relation)).splitlines()[1] == line
 
 
 def test_cost_is_rather_too_high() -> None:

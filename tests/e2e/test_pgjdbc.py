@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import ScriptedModel
 from tests.e2e.harness import PASSWORDS, RunningGateway
 
 DRIVER = Path("/usr/share/java/postgresql.jar")
@@ -32,7 +33,8 @@ asked true true
     not DRIVER.exists() or shutil.which("java") is None, reason="needs java and libpostgresql-jdbc-java"
 )
 @pytest.mark.parametrize("mode", ["extended", "simple", "extendedForPrepared"])
-def test_a_jdbc_tool_connects_browses_and_asks(gateway: RunningGateway, mode: str) -> None:
+def test_a_jdbc_tool_connects_browses_and_asks(gateway: RunningGateway, model: ScriptedModel, mode: str) -> None:
+    model.script({"contains": "", "text": "SELECT count(*) FROM products"})
     url = f"jdbc:postgresql://127.0.0.1:{gateway.port}/{gateway.database}?preferQueryMode={mode}"
     done = subprocess.run(
         ["java", "-cp", str(DRIVER), Path(__file__).parent / "pgjdbc" / "Client.java", url, "ada", PASSWORDS["ada"]],

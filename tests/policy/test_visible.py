@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nlsql_gateway.policy import load, visible
 from tests.policy.company import catalog, policy
 
@@ -25,6 +27,18 @@ def test_only_what_may_be_read() -> None:
     assert found.relations["public", "customers"].estimated_rows == -1
     assert found.relations["public", "orders"].estimated_rows == 1000
     assert found.functions == {}
+
+
+def test_what_a_column_may_hold_is_told_where_it_is_shown_as_it_is() -> None:
+    whole = catalog()
+    customers = whole.relations["public", "customers"]
+    listed = replace(customers, columns=tuple(replace(column, values=("a", "b")) for column in customers.columns))
+    known = replace(whole, relations={**whole.relations, customers.key: listed})
+    found = visible(known, policy().principal("eva"), policy()).relations["public", "customers"]
+    assert {column.name: column.values for column in found.columns if column.name in ("name", "ssn")} == {
+        "name": ("a", "b"),
+        "ssn": (),
+    }
 
 
 def test_nobody_sees_nothing() -> None:

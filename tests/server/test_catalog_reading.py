@@ -31,6 +31,15 @@ CREATE TABLE shop.sales (
 CREATE TABLE shop.sales_2026 PARTITION OF shop.sales FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 CREATE TABLE shop.lines (sale bigint, day date, what text, FOREIGN KEY (sale, day) REFERENCES shop.sales);
 CREATE TABLE shop.old (extra int) INHERITS (shop.regions);
+CREATE TYPE shop.size AS ENUM ('small', 'it''s large');
+ALTER TYPE shop.size ADD VALUE 'middle' BEFORE 'it''s large';
+CREATE DOMAIN shop.fit AS shop.size;
+CREATE TABLE shop.shirts (
+    size shop.size, fit shop.fit, sizes shop.size[],
+    colour text CHECK (colour IN ('red', 'o''clock, (blue)')), "Cut, or" varchar(9) CHECK ("Cut, or" IN ('a', 'b')),
+    code char(2) CHECK (code IN ('x', 'y') AND code <> 'x'), kind text CHECK (kind IN ('a', 'b') OR length(kind) > 5),
+    price int CHECK (price IN (1, 2)), one text CHECK (one = 'only'), state text, CHECK (state IN ('new') OR one = '')
+);
 CREATE VIEW shop.names WITH (security_barrier) AS SELECT name FROM shop.regions;
 CREATE MATERIALIZED VIEW shop.kept AS SELECT name FROM shop.regions;
 CREATE FUNCTION shop.peek(int) RETURNS SETOF int LANGUAGE sql SECURITY DEFINER STABLE AS 'SELECT 1';
@@ -78,10 +87,20 @@ def embedded(postgres: EmbeddedPostgres) -> Catalog:
 
 def test_what_the_schema_made_is_there(embedded: Catalog) -> None:
     relations, functions = ours(embedded)
-    assert len(relations) == 8  # with the identity's sequence
+    assert len(relations) == 9  # with the identity's sequence
     assert list(functions) == ["peek"]
     assert relations["shop", "old"].parents == (("shop", "regions"),)
     assert relations["shop", "sales_2026"].parents == (("shop", "sales"),)
+
+
+def test_what_a_column_may_hold(embedded: Catalog) -> None:
+    shirts = ours(embedded)[0]["shop", "shirts"]
+    assert {column.name: column.values for column in shirts.columns if column.values} == {
+        "size": ("small", "middle", "it's large"),
+        "fit": ("small", "middle", "it's large"),
+        "colour": ("red", "o'clock, (blue)"),
+        "Cut, or": ("a", "b"),
+    }
 
 
 def test_every_other_version_here_gives_the_same_picture(embedded: Catalog) -> None:
