@@ -78,7 +78,7 @@ def rename_tables(names: Outline, schema: Catalog, _: Ways) -> Sequence[Edit]:
 def respell_columns(names: Outline, _: Catalog, __: Ways) -> Sequence[Edit]:
     """A name in mixed case written without quotes; ``river_length`` for ``length`` of river, and conversely."""
     for scope, use in _lost(names):
-        for source in scope.sources:
+        for source in (*scope.sources, *(scope.outer if use.table else ())):
             if use.table not in ("", source.alias) or source.relation is None or source.has(use.column):
                 continue
             spelled = [name for name in source.columns or () if _same_name(name, use.column, source.relation[1])]

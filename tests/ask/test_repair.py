@@ -136,6 +136,10 @@ def test_equated_columns_are_not_ambiguous_any_more() -> None:
 def test_mixed_case_is_quoted() -> None:
     schema = catalog(table("Orders", "orderId integer, customerName text"))
     assert mend("SELECT customerName FROM Orders", schema).sql == ('SELECT "Orders"."customerName" FROM "Orders"')
+    outer = "SELECT 1 FROM Orders AS O WHERE 2 = (SELECT count(*) FROM Orders AS I WHERE I.orderId > O.orderId)"
+    assert mend(outer, schema).sql == (
+        'SELECT 1 FROM "Orders" AS O WHERE 2 = (SELECT COUNT(*) FROM "Orders" AS I WHERE i."orderId" > o."orderId")'
+    )
 
 
 @pytest.mark.parametrize(
