@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from nlsql_gateway.ask.linking import words
-from nlsql_gateway.ask.semantics import Filter, Meanings, Name, Side, found, seen, table
+from nlsql_gateway.ask.semantics import Filter, Meanings, Metric, Name, Side, found, seen, table
 from nlsql_gateway.sql.catalog import Catalog, ForeignKey, Relation
 from nlsql_gateway.sql.names import quote
 
@@ -68,7 +68,7 @@ def relevant(meanings: Meanings, question: str, schema: Catalog) -> Hints:
     for metric in meanings.metrics:
         if any(map(asked.have, (metric.name, *metric.also))) and seen(schema, metric.uses):
             speaks_of((*metric.uses.tables, *(name for name in metric.uses.columns if len(name) > 1)))
-            lines.append(f"{metric.name}: {metric.sql}{f' ({metric.description})' if metric.description else ''}")
+            lines.append(_as_column(metric))
     for term in meanings.glossary:
         if asked.have(term.name) and all(table(schema, name) is not None for name in term.tables):
             speaks_of(term.tables)
@@ -141,6 +141,12 @@ def _keys(schema: Catalog, pairs: tuple[tuple[Side, Side], ...]) -> Iterator[tup
     if set(ours) == set(left.primary_key) and set(theirs) != set(right.primary_key):
         left, right, ours, theirs = right, left, theirs, ours
     yield left, ForeignKey(ours, right.key, theirs)
+
+
+def _as_column(metric: Metric) -> str:
+    """An item of a select list, which a small model copies; behind its name and a colon it put avg() for 'average'."""
+    alias = "_".join(words(metric.name)) or "value"
+    return f"{metric.sql} AS {alias}{f' ({metric.description})' if metric.description else ''}"
 
 
 def _written(name: Name) -> str:

@@ -47,11 +47,11 @@ def lines(question: str, schema: Catalog = SHOP) -> tuple[str, ...]:
         ("how many categories", ()),
         ("turnover by category", ("turnover: order_items.revenue",)),
         ("Turnovers?", ("turnover: order_items.revenue",)),
-        ("total revenue", ("revenue: sum(order_items.revenue)",)),
+        ("total revenue", ("sum(order_items.revenue) AS revenue",)),
         ("the size of a basket", ()),
-        ("Basket sizes by category", ("basket size: avg(order_items.quantity) (pieces)",)),
+        ("Basket sizes by category", ("avg(order_items.quantity) AS basket_size (pieces)",)),
         ("pieces per order", (
-            "basket size: avg(order_items.quantity) (pieces)",
+            "avg(order_items.quantity) AS basket_size (pieces)",
             "Only orders.ordered_at IS NOT NULL, unless the question says otherwise",
         )),
         ("how many big orders", (
@@ -82,7 +82,7 @@ def test_nobody_is_told_of_what_they_do_not_see() -> None:
     everything = catalog(*SHOP.relations.values(), salaries)
     assert lines(question, everything) == (
         "worth: products.price or salaries.amount",
-        "pay: sum(salaries.amount)",
+        "sum(salaries.amount) AS pay",
         "top earner: above 100000",
         "Only salaries.amount > 0, unless the question says otherwise",
     )
