@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-pure test-torch fuzz proof suites check lint types imports bench format clean
+.PHONY: help install demo test test-pure test-torch fuzz proof leaks suites check lint types imports bench format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-torch: install $(TORCH)/.installed ## the Transformers model in Triton; fet
 
 proof: install ## random queries under random policies, against row security and filtered copies (QUERIES=20000 SEED=1000)
 	$(BIN)/python -m tests.proof --queries $(or $(QUERIES),20000) $(if $(SEED),--seed $(SEED))
+
+leaks: install ## random statements on poisoned hidden rows: no answer may depend on them (STATEMENTS=20000 SEED=1000000)
+	$(BIN)/python -m tests.policy.leak_search --statements $(or $(STATEMENTS),20000) $(if $(SEED),--seed $(SEED))
 
 suites: install ## other projects' own tests, through the gateway (SUITE=asyncpg: that one alone)
 	$(if $(SUITE),,$(BIN)/python -m tests.drivers.regress)
