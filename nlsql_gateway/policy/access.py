@@ -16,6 +16,7 @@ from typing import Final
 
 from nlsql_gateway.policy import masks
 from nlsql_gateway.policy.decision import Applied
+from nlsql_gateway.policy.family import ancestors, descendants
 from nlsql_gateway.policy.fragment import Fragment
 from nlsql_gateway.policy.leakproof import comparable_type
 from nlsql_gateway.policy.model import ROW, AggregateOnly, ColumnMask, Denial, Grant, Policy, Principal, Role, RowFilter
@@ -52,6 +53,8 @@ class Access:
     "A rule speaks of single columns: one that is added before the catalog is read again must not slip through."
     aggregates: tuple[Grouped, ...] = ()
     "Not among ``columns``."
+    starred: bool = False
+    "No role's rule speaks of single columns: one that is added is readable as the others are, and * may stand for all."
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -122,7 +125,7 @@ class Access:
 
     @cached_property
     def _plain(self) -> str:
-        return self._items(self.columns, veiled=False)
+        return "*" if self.starred and self.wide else self._items(self.columns, veiled=False)
 
     @cached_property
     def _veiled(self) -> str:
@@ -206,7 +209,8 @@ def _access(relation: Relation, principal: Principal, catalog: Catalog, policy: 
     )
     condition = _any([offer.condition for offer in offers])
     applied = tuple(_applied(relation, columns, condition, offers, aggregates))
-    return Access(relation, columns, condition, applied, all(offer.limited for offer in offers), aggregates)
+    limited = [offer.limited for offer in offers]
+    return Access(relation, columns, condition, applied, all(limited), aggregates, starred=not any(limited))
 
 
 def _grouped(name: str, offers: Sequence[_Offer]) -> list[AggregateOnly]:
@@ -230,7 +234,7 @@ def denials(relation: Relation, principal: Principal, catalog: Catalog, policy: 
             held.extend(role.denials)
     if not held:
         return []
-    family = [relation, *ancestors(relation, catalog), *_descendants(relation, catalog)]
+    family = [relation, *ancestors(relation, catalog), *descendants(relation, catalog)]
     return [rule for rule in held if any(pattern.matches(member) for pattern in rule.tables for member in family)]
 
 
@@ -246,11 +250,12 @@ def _offer(
     if not grants:
         return None
     readable = _readable(grants, relation)
-    limited = bool(closed) or any(grant.columns is not None or grant.hidden for grant in grants)
+    limited = bool(closed) or _limited(grants)
     family = [relation, *ancestors(relation, catalog)]
     for parent in family[1:]:
         of_parent = _closest(role, parent)
         if of_parent:
+            limited = limited or _limited(of_parent)
             readable -= {column.name for column in parent.columns} - _readable(of_parent, parent)
     readable -= closed
     rules = [
@@ -311,25 +316,9 @@ def _readable(grants: list[Grant], relation: Relation) -> frozenset[str]:
     )
 
 
-def ancestors(relation: Relation, catalog: Catalog) -> Iterator[Relation]:
-    """The tables that this one is a partition or child of, all the way up."""
-    seen = {relation.key}
-    waiting = list(relation.parents)
-    while waiting:
-        key = waiting.pop(0)
-        if key not in seen and (parent := catalog.relations.get(key)) is not None:
-            seen.add(key)
-            waiting.extend(parent.parents)
-            yield parent
-
-
-def _descendants(relation: Relation, catalog: Catalog) -> list[Relation]:
-    """The partitions and children of this one, all the way down."""
-    return [
-        other
-        for other in catalog.relations.values()
-        if other.parents and any(parent.key == relation.key for parent in ancestors(other, catalog))
-    ]
+def _limited(grants: list[Grant]) -> bool:
+    """Whether any of the grants speaks of single columns."""
+    return any(grant.columns is not None or grant.hidden for grant in grants)
 
 
 def fits(using: Fragment, relation: Relation, catalog: Catalog) -> bool:

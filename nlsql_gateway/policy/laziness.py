@@ -7,7 +7,7 @@ the client declares: with a generic plan it is computed for each row (manual, "P
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -111,15 +111,17 @@ def _plain(read: Read) -> bool:
     return read.access is not None and read.access.relation.kind in TABLES and not read.system
 
 
-def _nodes(tree: Any) -> Iterator[tuple[str, Any]]:
+def _nodes(tree: Any) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
     stack = [tree]
     while stack:
         item = stack.pop()
-        if isinstance(item, list):
+        if type(item) is list:
             stack.extend(item)
-        elif isinstance(item, dict):
-            yield from item.items()
-            stack.extend(item.values())
+        elif type(item) is dict:
+            found.extend(item.items())
+            stack.extend([value for value in item.values() if type(value) is dict or type(value) is list])
+    return found
 
 
 def without_columns(condition: Any) -> bool:

@@ -335,9 +335,9 @@ class _Walk:
         stack: list[tuple[Any, bool]] = [(node, False)]
         while stack:
             item, inside = stack.pop()
-            if isinstance(item, list):
-                stack.extend((child, inside) for child in item)
-            elif isinstance(item, dict):
+            if type(item) is list:
+                stack.extend([(child, inside) for child in item])
+            elif type(item) is dict:
                 for key, value in item.items():
                     if key == "ColumnRef":
                         output = self._column(strings(value["fields"]), scopes, local=not inside)
@@ -353,7 +353,7 @@ class _Walk:
                         if computed and strings(value["funcname"])[-1] in ("min", "max"):
                             self.touched |= self._uses_again(arguments, scopes, ctes, node)
                         stack.append((value, inside or grouped))
-                    else:
+                    elif key != "A_Const" and (type(value) is dict or type(value) is list):
                         stack.append((value, inside))
         return frozenset(found)
 

@@ -87,7 +87,7 @@ def expanded(fields: Sequence[str], scope: Scope) -> Outputs | None:
 def find(fields: tuple[str, ...], scopes: Sequence[Scope], everything: frozenset[int]) -> tuple[int, Output]:
     """The column and the number of the scope that has it; -1 and ``everything`` when no scope does."""
     for level in range(len(scopes) - 1, -1, -1):
-        found = list(_in_scope(fields, scopes[level]))
+        found = _in_scope(fields, scopes[level])
         if found:
             output = found[0]
             for other in found[1:]:
@@ -99,24 +99,26 @@ def find(fields: tuple[str, ...], scopes: Sequence[Scope], everything: frozenset
     return -1, Output("", everything)
 
 
-def _in_scope(fields: tuple[str, ...], scope: Scope) -> Iterator[Output]:
+def _in_scope(fields: tuple[str, ...], scope: Scope) -> list[Output]:
     name = fields[-1]
+    found: list[Output] = []
     if len(fields) > 1:
         for item in scope:
-            if item.called == fields[-2] and name == "*":
-                yield item.whole
-            elif item.called == fields[-2]:
-                yield from item.possible(name) if name in item.columns or item.anything else (item.whole,)
-        return
+            if item.called != fields[-2]:
+                continue
+            if name == "*" or not (name in item.columns or item.anything):
+                found.append(item.whole)
+            else:
+                found += item.possible(name)
+        return found
     if name == "*":
-        yield from (item.whole for item in scope)
-        return
+        return [item.whole for item in scope]
     certain = [item.columns[name] for item in scope if name in item.columns]
     if certain:
-        yield from certain
-    else:
-        for item in scope:
-            if item.anything:
-                yield Output("", item.rest)
-            if item.called == name:
-                yield item.whole
+        return certain
+    for item in scope:
+        if item.anything:
+            found.append(Output("", item.rest))
+        if item.called == name:
+            found.append(item.whole)
+    return found

@@ -4,17 +4,17 @@ libpg_query reads a NUL-terminated C string, so a NUL byte would hide the rest o
 refuses that. Every offset it gives is a byte of the UTF-8 text, never a character.
 
 The tree is taken as JSON, not as protobuf: protobuf stops at 100 levels (a sum of 50 terms), and lifting that limit is
-process-wide and ends in a crash at some 10,000; ``json`` raises RecursionError instead. It is also three times faster
-to walk. In the tree a node is ``{"SelectStmt": {…}}``, a field of its default value is left out, and a field that can
-only hold one type (``withClause``, ``larg``, ``typeName``) holds the bare contents.
+process-wide and ends in a crash at some 10,000; msgspec's reader raises RecursionError instead. It is also three times
+faster to walk. In the tree a node is ``{"SelectStmt": {…}}``, a field of its default value is left out, and a field
+that can only hold one type (``withClause``, ``larg``, ``typeName``) holds the bare contents.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import msgspec
 import postgast
 from postgast.errors import check_error
 from postgast.native import lib
@@ -52,6 +52,10 @@ COMMENTS: Final = frozenset({TokenCode.SQL_COMMENT, TokenCode.C_COMMENT})
 """The codes of the two kinds of comment."""
 
 
+_DECODER: Final = msgspec.json.Decoder()
+"""Twice as fast as ``json``, and as careful with what is nested too deeply."""
+
+
 def encoded(text: str) -> bytes:
     """``text`` as UTF-8. Raises StatementError (22021) for NUL and for lone surrogates."""
     if "\0" in text:
@@ -75,7 +79,7 @@ def parse(source: bytes) -> list[RawStatement]:
     finally:
         lib.pg_query_free_parse_result(result)
     try:
-        raw = json.loads(tree)["stmts"]
+        raw = _DECODER.decode(tree)["stmts"]
     except RecursionError as error:
         raise LimitError("the statement is nested too deeply", hint="split it into several statements") from error
     return [

@@ -141,20 +141,26 @@ def tables(node: Node) -> list[tuple[str, str]]:
             if schema or item["relname"] not in names:
                 found.append((schema, item["relname"]))
         for key, value in item.items():
-            if (type(value) is dict or type(value) is list) and key not in _WITHOUT_TABLES:
+            if key not in _LEAVES if type(value) is dict else type(value) is list and key not in _NAMES:
                 stack.append((value, names))
     return found
 
 
-_WITHOUT_TABLES: Final = frozenset({"withClause", "ColumnRef", "A_Const"})
+_LEAVES: Final = frozenset({"withClause", "ColumnRef", "A_Const", "alias"})
+"""Nodes without tables; the WITH clause is read by itself."""
+
+_NAMES: Final = frozenset({"funcname", "name", "names"})
+"""Lists of strings."""
 
 
 def strings(nodes: list[Node]) -> tuple[str, ...]:
     """The values of a list of String nodes; a star is '*', anything else is left out."""
     return tuple(
-        node["String"].get("sval", "") if "String" in node else "*"
-        for node in nodes
-        if "String" in node or "A_Star" in node
+        [
+            node["String"].get("sval", "") if "String" in node else "*"
+            for node in nodes
+            if "String" in node or "A_Star" in node
+        ]
     )
 
 
@@ -220,6 +226,9 @@ class _Walk:
             if "withClause" in item:
                 names = self._with(item["withClause"], names)
             for key, value in item.items():
+                if key == "ColumnRef":
+                    self._column(value)
+                    continue
                 if key in _NOTED:
                     self._note(key, item, value, names, sampled)
                 if type(value) is dict:
@@ -229,6 +238,15 @@ class _Walk:
                     for child in value:
                         if type(child) is dict:
                             stack.append((child, names, False))
+
+    def _column(self, value: Node) -> None:
+        """A leaf, and the most frequent node: its names are strings and stars only (gram.y: columnref)."""
+        self.keys.update(value)
+        for node in value["fields"]:
+            for tag, body in node.items():
+                self.keys.add(tag)
+                self.keys.update(body)
+        self.columns.append(ColumnUse(value.get("location", 0), strings(value["fields"])))
 
     def _with(self, clause: Node, names: _Names) -> _Names:
         """Put the CTEs' queries on the stack with what each sees; what the query that carries them sees."""
@@ -259,8 +277,6 @@ class _Walk:
                     cte=not schema and value in names,
                 )
             )
-        elif key == "fields":
-            self.columns.append(ColumnUse(location, strings(value)))
         elif key == "funcname":
             name = strings(value)
             self.functions.append(FunctionUse(location, ".".join(name[:-1]), name[-1], tuple(item.get("args", ()))))
@@ -269,7 +285,7 @@ class _Walk:
         elif key in _OPERATORS:
             if type(value) is list:  # A_Expr.name; the name of a ResTarget is a string
                 self.operators.add(strings(value))
-        elif key == "typeName":
+        elif key == "typeName" and type(value) is dict:  # a list of names in ALTER TYPE and ALTER DOMAIN
             kind = strings(value.get("names", []))
             self.casts.append(Cast(location, kind, constant(item["arg"]) if "arg" in item else None))
         elif key == "method":
@@ -287,7 +303,7 @@ class _Walk:
 
 _OPERATORS = frozenset({"name", "operName", "useOp"})
 _NOTED = _OPERATORS | {
-    *("relname", "fields", "funcname", "indirection", "typeName", "method", "usingClause", "isNatural"),
+    *("relname", "funcname", "indirection", "typeName", "method", "usingClause", "isNatural"),
     *("fromClause", "ParamRef"),
 }
 _SAMPLED = frozenset({"relation", "RangeVar"})

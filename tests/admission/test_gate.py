@@ -227,12 +227,13 @@ def test_a_question_becomes_sql_that_is_decided_on_and_explained() -> None:
 
 
 def test_a_bad_answer_is_mended_with_the_error_and_then_given_up() -> None:
-    shop = Shop(errors=[UpstreamError("column nme does not exist", sqlstate="42703")])
+    # As the model wrote it, and with the name shown.
+    shop = Shop(errors=[UpstreamError("column nme does not exist", sqlstate="42703")] * 2)
     admitted = asyncio.run(
         gate("SELECT id FROM customers", "SELECT name FROM customers", shop=shop).admit("ask: names", CLIENT)
     )
     assert isinstance(admitted, Admitted)
-    assert "name" in admitted.sql
+    assert admitted.sql.startswith("SELECT name FROM")
     log = Log()
     refused = asyncio.run(gate(*["DELETE FROM customers"] * 3, log=log).admit("ask: delete them", CLIENT))
     assert isinstance(refused, Refused)

@@ -69,6 +69,33 @@ roles:
     assert given(of, "z", "Customers").whole
 
 
+def test_a_star_stands_for_all_columns_where_no_rule_of_any_role_speaks_of_single_ones() -> None:
+    """With another role's rule it would show a column that is added in rows that only the other role gives."""
+    of = load(
+        HEAD
+        + """
+  rows: {roles: a}
+  both: {roles: [a, b]}
+  of_parent: {roles: c}
+roles:
+  a: {read: public.customers*, rows: [{tables: public.customers, using: region = 'EU'}]}
+  b:
+    read: [{tables: public.customers, hide: not_there_yet}]
+    rows: [{tables: public.customers, using: region = 'US'}]
+  c:
+    read: [public.customers_child, {tables: public.customers, hide: not_there_yet}]
+    rows: [{tables: public.customers_child, using: region = 'EU'}]
+""",
+        "t",
+    )
+    assert given(of, "rows", "customers").query(only=False).startswith("(SELECT * FROM public.customers WHERE ")
+    for user, name in (("both", "customers"), ("of_parent", "customers_child")):
+        query = given(of, user, name).query(only=False)
+        assert query.startswith(f"(SELECT {name}.id, {name}.name, ")
+        assert "*" not in query
+    assert "*" not in given(of, "rows", "customers").query(only=False, veiled=True)
+
+
 def test_patterns_leave_views_sequences_and_system_relations_out() -> None:
     of = load(HEAD + '  x: {roles: r}\nroles: {r: {read: "*.*"}}\n', "t")
     assert given(of, "x", "orders").whole

@@ -101,3 +101,8 @@ def test_the_short_way_to_the_tables_finds_the_same(name: reading.Name) -> None:
         assert isinstance(batch, Batch)
         node = batch.statements[0].node
         assert Counter(tables(node)) == Counter((use.schema, use.name) for use in survey(node).tables)
+
+
+@pytest.mark.parametrize("sql", ["ALTER TYPE mood ADD VALUE 'glad'", "ALTER DOMAIN d SET NOT NULL"])
+def test_a_type_that_is_named_by_a_list_is_no_cast(sql: str) -> None:
+    assert of(sql).casts == ()
