@@ -131,7 +131,8 @@ def explained(arena: Arena, query: Query, answers: tuple[Answer, Answer, Answer]
     plan = "\n".join((row[0] or b"").decode() for row in ours.rows)
     scanned = {name.strip('"') for name in re.findall(r' (?:Seq|Heap|Index|Index Only) Scan .*?on ("[^"]*"|\w+)', plan)}
     for name in scanned & arena.world.relations.keys():
-        if "CTE of a table's name" not in query.constructs and re.search(rf'(?:FROM|JOIN|,) "?{name}\b', query.text):
+        plain = not query.constructs & {"CTE of a table's name", "misleading names"}
+        if plain and re.search(rf'(?:FROM|JOIN|,) "?{name}\b', query.text):
             rules = arena.world.rules(arena.person, name)
             of = arena.world.relations[name]
             open_rows = any(rule.condition() == "true" for rule in rules) and (of.parent or name) not in arena.world.top
@@ -161,7 +162,8 @@ def query_for(
     if not visible or chance.random() < (0.03 if trees else 0.06):
         visible = [(relation.name, relation.columns) for relation in of.relations.values()]
     if trees:
-        query = TreeWriter(chance, visible, complete).query()
+        every = sorted({name for relation in of.relations.values() for name, _ in relation.columns})
+        query = TreeWriter(chance, visible, complete, tuple(every)).query()
     else:
         query = Writer(chance, visible, unsafe=chance.random() < 0.1).query()
     return chosen(chance, ways, query) if ways else query

@@ -32,7 +32,7 @@ def test_every_way_in_gives_what_is_seen(ground: Ground, behind: str, seed: int)
         for number in range(2):
             workers = 2 if behind == "workers" else 1
             differ(
-                place, seed + number, 45, report, trees=number == 1, enriched=number == 1, ways=ways, workers=workers
+                place, seed + number, 32, report, trees=number == 1, enriched=number == 1, ways=ways, workers=workers
             )
     assert not report.faults, report.faults[0]
     assert report.same > 0.6, report.lines()

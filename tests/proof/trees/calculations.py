@@ -32,7 +32,7 @@ def grouped(of: Expressions, query: exp.Select, scope: Scope, depth: int) -> tup
     if chance.random() < 0.3:
         of.used.add("HAVING")
         query = query.having(exp.GT(this=call("count", exp.Star()), expression=number(chance.randint(0, 3))))
-    return _shown(query, items)
+    return _shown(of, query, items)
 
 
 def _group(of: Expressions, way: str, names: list[exp.Column]) -> exp.Group:
@@ -135,10 +135,10 @@ def windowed(of: Expressions, query: exp.Select, scope: Scope) -> tuple[exp.Sele
             this=function, partition_by=[one.copy() for one in parts], order=by.copy(), spec=spec, over="OVER"
         )
         items.append((over, result))
-    return _shown(query, items)
+    return _shown(of, query, items)
 
 
-def _shown(query: exp.Select, items: list[tuple[Tree, str]]) -> tuple[exp.Select, Columns]:
-    names = [f"m{place}" for place in range(len(items))]
+def _shown(of: Expressions, query: exp.Select, items: list[tuple[Tree, str]]) -> tuple[exp.Select, Columns]:
+    names = of.names("m", len(items))
     query = query.select(*(aliased(item, name) for (item, _), name in zip(items, names, strict=True)), append=False)
     return query, tuple((name, kind) for name, (_, kind) in zip(names, items, strict=True))

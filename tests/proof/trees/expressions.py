@@ -34,6 +34,14 @@ class Expressions:
     block: Callable[[Scope, int], tuple[exp.Select, Scope]]
     "Makes FROM and WHERE of a sub-query, of an outer scope and a depth, and the scope for its items."
     used: set[str] = field(default_factory=set)
+    pool: tuple[str, ...] = ()
+    "Names of the tables' columns, hidden ones too, for output columns of another meaning; empty: names of their own."
+
+    def names(self, letter: str, count: int) -> list[str]:
+        """Different names for the items of a query."""
+        if count <= len(self.pool) and self.chance.random() < 0.5:
+            return self.chance.sample(self.pool, count)
+        return [f"{letter}{place}" for place in range(count)]
 
     def of(self, kind: str, scope: Scope, depth: int) -> Tree:
         """An expression of this kind."""

@@ -41,16 +41,23 @@ SHOWN: Final = ("int", "text", "int", "text", "numeric", "bool", "date", "timest
 
 class TreeWriter:
     """Writes one query. ``tables``: name and columns, with their types, of what it may read; ``complete``: those of
-    which these are all columns."""
+    which these are all columns; ``every``: the names of all columns."""
 
     def __init__(
-        self, chance: random.Random, tables: Sequence[tuple[str, tuple[tuple[str, str], ...]]], complete: frozenset[str]
+        self,
+        chance: random.Random,
+        tables: Sequence[tuple[str, tuple[tuple[str, str], ...]]],
+        complete: frozenset[str],
+        every: tuple[str, ...] = (),
     ) -> None:
         self.chance = chance
         self.base: Environment = {name: tuple((c, kind(type_)) for c, type_ in of) for name, of in tables}
         self.environment: Environment = self.base
         self.of = Expressions(chance, self._block)
         self.sources = Sources(self.of, self._query, complete)
+        if every and chance.random() < 0.25:
+            self.of.used.add("misleading names")
+            self.of.pool, self.sources.pool = every, tuple(self.base)
 
     def query(self) -> Query:
         environment, expressions = self._with(self.base) if self.chance.random() < 0.3 else (self.base, [])
@@ -100,7 +107,7 @@ class TreeWriter:
         found: list[Tree] = []
         for _ in range(self.chance.randint(1, 2)):
             shadowed = self.chance.random() < 0.2
-            name = self.chance.choice(list(self.base)) if shadowed else self.sources.alias()
+            name = self.chance.choice(list(self.base)) if shadowed else self.sources.fresh()
             if any(one.alias == name for one in found):
                 continue
             if self.chance.random() < 0.25 and not shadowed:
@@ -134,7 +141,7 @@ class TreeWriter:
         table = self.chance.choice(list(environment))
         if self.chance.random() < 0.6 and any(one == "int" for _, one in environment[table]):
             joined = [one for one, is_kind in environment[table] if is_kind == "int"]
-            alias = self.sources.alias()
+            alias = self.sources.fresh()
             other = column(self.chance.choice(joined), alias)
             tree = exp.Table(this=named(table), alias=exp.TableAlias(this=named(alias)))
             step = step.join(tree, on=exp.EQ(this=column(self.chance.choice(joined), alias), expression=n))
@@ -186,7 +193,7 @@ class TreeWriter:
         return query, columns
 
     def _items(self, query: exp.Select, scope: Scope, chosen: Sequence[str], depth: int) -> tuple[exp.Select, Columns]:
-        names = [f"k{place}" for place in range(len(chosen))]
+        names = self.of.names("k", len(chosen))
         items = [self._item(scope, one, depth) for one in chosen]
         query = query.select(*(aliased(item, name) for item, name in zip(items, names, strict=True)), append=False)
         return query, tuple(zip(names, chosen, strict=True))

@@ -35,7 +35,16 @@ class Sources:
     "Tables of which the person sees all columns."
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    def alias(self) -> str:
+    pool: tuple[str, ...] = ()
+    "Names of tables, as aliases of others."
+
+    def alias(self, scope: Scope) -> str:
+        free = [name for name in self.pool if all(name != other for other, _ in scope.own)]
+        if free and self.expressions.chance.random() < 0.4:
+            return self.expressions.chance.choice(free)
+        return self.fresh()
+
+    def fresh(self) -> str:
         return f"{self.expressions.chance.choice('abcdefg')}{next(self._numbers)}"
 
     def block(self, environment: Environment, outer: Scope | None, depth: int) -> tuple[exp.Select, Scope]:
@@ -53,7 +62,7 @@ class Sources:
 
     def _source(self, environment: Environment, scope: Scope, depth: int, lateral: bool) -> tuple[Tree, str, Columns]:
         chance, of = self.expressions.chance, self.expressions
-        alias, way = self.alias(), chance.random()
+        alias, way = self.alias(scope), chance.random()
         if depth > 0 and way < 0.13:
             of.used.add("subquery in FROM")
             query, columns = self.query(environment, scope.outer, depth - 1)
