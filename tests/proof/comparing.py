@@ -58,6 +58,8 @@ class Report:
         return self.blocked.total() > BLOCKED * self.queries
 
     def lines(self) -> str:
+        if not self.queries:
+            return "no queries"
         shares = ", ".join(
             f"{name} {count} ({count / self.queries:.1%})" for name, count in self.verdicts.most_common()
         )
@@ -136,7 +138,8 @@ def explained(arena: Arena, query: Query, answers: tuple[Answer, Answer, Answer]
             rules = arena.world.rules(arena.person, name)
             of = arena.world.relations[name]
             open_rows = any(rule.condition() == "true" for rule in rules) and (of.parent or name) not in arena.world.top
-            if not open_rows or any(rule.masked for rule in rules):
+            open_columns = {c for rule in rules if rule.condition() == "true" for c in rule.columns - rule.masked}
+            if not open_rows or any(rule.masked - open_columns for rule in rules):
                 return "FAULT: EXPLAIN ran where something is hidden"
     return "EXPLAIN ran"
 
