@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 # A superset of what setup.py compiles: an edit there must never leave an older compiled module in its place.
-HOT := $(foreach room,admission audit server sql wire,$(wildcard nlsql_gateway/$(room)/*.py))
+HOT := $(foreach room,admission audit policy server sql wire,$(wildcard nlsql_gateway/$(room)/*.py))
 
 $(VENV)/.compiled: $(VENV)/.installed setup.py $(HOT)
 	@find . -name '*.so' -not -path './$(VENV)/*' -delete
@@ -35,7 +35,7 @@ test: install ## all tests; fetches the model the first time
 
 test-pure: install ## the rooms that are compiled, tested as plain Python
 	@find . -name '*.so' -not -path './$(VENV)/*' -delete; rm -f $(VENV)/.compiled
-	$(BIN)/python -m pytest tests/wire tests/audit tests/admission tests/server
+	$(BIN)/python -m pytest tests/wire tests/audit tests/admission tests/server tests/sql tests/policy
 
 TORCH := $(HOME)/.cache/nlsql-gateway/torch
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, Self
 
 from nlsql_gateway.policy.case import Case, Read
@@ -30,36 +31,42 @@ _HARMLESS: Final = frozenset(
 """The grammar's nodes that a sub-query may have; some of them are looked at more closely."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Laziness:
-    """Of one statement."""
+    """Of one statement; what it takes is looked up when it is first needed: most statements have no sub-query."""
 
-    kinds: Mapping[str, frozenset[str]]
-    "Column name -> its types in the relations that are read; '' for what is computed."
-    tables: frozenset[int]
-    "The locations of plain tables: no view, which has expressions of its own."
-    ctes: Mapping[str, list[Any]]
-    "All queries that a name stands for anywhere in the statement."
+    case: Case
+    statement: Any
     own: bool
     "There are comparisons of the database's own."
     known: dict[int, bool] = field(default_factory=dict)
 
     @classmethod
     def of(cls, case: Case, statement: Any, own_operators: frozenset[str]) -> Self:
+        return cls(case, statement, not _COMPARED.isdisjoint(own_operators))
+
+    @cached_property
+    def kinds(self) -> Mapping[str, frozenset[str]]:
+        """Column name -> its types in the relations that are read; '' for what is computed."""
         kinds: dict[str, set[str]] = {}
-        for read in case.reads:
+        for read in self.case.reads:
             for name, kind in read.access.types if read.access is not None else ():
                 kinds.setdefault(name, set()).add(kind)
+        return {name: frozenset(found) for name, found in kinds.items()}
+
+    @cached_property
+    def tables(self) -> frozenset[int]:
+        """The locations of plain tables: no view, which has expressions of its own."""
+        return frozenset(read.use.location for read in self.case.reads if _plain(read))
+
+    @cached_property
+    def ctes(self) -> Mapping[str, list[Any]]:
+        """All queries that a name stands for anywhere in the statement."""
         ctes: dict[str, list[Any]] = {}
-        for key, value in _nodes(statement):
+        for key, value in _nodes(self.statement):
             if key == "CommonTableExpr":
                 ctes.setdefault(value["ctename"], []).append(value["ctequery"])
-        return cls(
-            {name: frozenset(found) for name, found in kinds.items()},
-            frozenset(read.use.location for read in case.reads if _plain(read)),
-            ctes,
-            not _COMPARED.isdisjoint(own_operators),
-        )
+        return ctes
 
     def could_fail(self, query: Any) -> bool:
         """Whether a sub-query has anything but tables, plain columns, constants, comparisons and plain aggregates."""
@@ -70,11 +77,11 @@ class Laziness:
 
     def lazy(self, condition: Any) -> bool:
         """Whether a condition has no column at all, or a sub-query that could fail or give several rows."""
-        nodes = list(_nodes(condition))
+        nodes = _nodes(condition)
         links = [value for key, value in nodes if key == "SubLink"]
         if any(self.could_fail(link["subselect"]) or _is_many(link) for link in links):
             return True
-        return not links and without_columns(condition)
+        return not links and all(key != "ColumnRef" for key, _ in nodes)
 
     def _fails(self, key: str, value: Any) -> bool:
         if key == "RangeVar":
