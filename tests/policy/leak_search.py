@@ -181,8 +181,8 @@ async def _set(connection: Any, plan: str) -> None:
 
 
 def _open(sql: str) -> bool:
-    """Whether a filter has no fence: each has the word place, and where it is fenced, FENCE behind it."""
-    return sql.count(f"{FENCE})") < sql.count(".place FROM ")
+    """Whether a filter has no fence: each is of a table by its whole name, and where it is fenced, FENCE behind it."""
+    return sql.count(f"{FENCE})") < sql.count(" FROM public.")
 
 
 def _short(answer: object) -> str:
