@@ -35,6 +35,16 @@ SETTINGS = frozenset({"set_config", "current_setting"})
 ALL_SETTINGS = "pg_show_all_settings"
 """What is behind pg_settings. pgAdmin calls it as it connects, for the names alone."""
 
+CASTS = frozenset(
+    {
+        *("aclitem", "cid", "inet", "json", "jsonb", "jsonpath", "pg_snapshot", "refcursor", "tid", "tsquery"),
+        *("tsvector", "txid_snapshot", "uuid", "xid8"),
+        *("regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator", "regproc"),
+        *("regprocedure", "regrole", "regtype"),
+    }
+)
+"""Types of pg_catalog for which there is no function: ``tsquery(x)`` is ``x::tsquery`` (manual, 10.3, rule 3)."""
+
 NAMING = frozenset(
     {
         *(

@@ -13,27 +13,23 @@ sqlglot's scopes are used, not its ``qualify``: that expands and renames in plac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from nlsql_gateway.policy.case import Case, Read
 from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.functions import callable_by_attribute
+from nlsql_gateway.policy.merged import Merged
 from nlsql_gateway.policy.words import why_column
 from nlsql_gateway.sql import Kind
+from nlsql_gateway.sql.quoting import folded
 
 _POSTGRES = Dialect.get_or_raise("postgres")
 """Made once: by its name sqlglot makes a new one for every call."""
-
-_OTHER_SOURCES = frozenset(
-    {"RangeSubselect", "RangeFunction", "RangeTableFunc", "JsonTable", "CommonTableExpr", "colnames"}
-)
-"""What may give columns of any name, besides tables: the grammar's nodes, and an alias's list of columns."""
 
 _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 
@@ -59,8 +55,9 @@ def check_columns(case: Case) -> Case | Deny:
     if _plain(case):
         return case
     try:
-        if any(not name.quoted and name.this != name.this.lower() for name in tree.find_all(exp.Identifier)):
-            normalize_identifiers(tree, dialect=_POSTGRES)  # in place
+        for name in tree.find_all(exp.Identifier):
+            if not name.quoted and name.this != (small := folded(name.this)):
+                name.set("this", small)
         scopes = traverse_scope(tree)
         return _Names(case, scopes).check() or _misread(case, tree, scopes) or _overlooked(case, tree) or case
     except Exception:  # noqa: BLE001 - sqlglot on text that it half understands: any error means that it does not
@@ -194,7 +191,7 @@ def _relations(tree: exp.Query) -> set[tuple[str, str]]:
 
 def _folded(name: exp.Expr | None) -> str:
     if isinstance(name, exp.Identifier):
-        return name.name if name.quoted else name.name.lower()
+        return name.name if name.quoted else folded(name.name)
     return "" if name is None else name.name
 
 
@@ -215,26 +212,25 @@ def _joined(case: Case) -> Deny | None:
                 f"the whole row {read.use.called} is not allowed where its alias gives the columns other names",
                 hint="leave the names of the columns out of the alias",
             )
-        for name in sorted(hidden & (case.survey.using | case.survey.attributes)):
+        for name in sorted(hidden & case.survey.attributes):
             return _denied(case, name)
-        if hidden and case.survey.natural and _could_join(case, read, hidden):
-            return case.deny(
-                Reason.CONSTRUCT,
-                "NATURAL JOIN is not allowed where it could join on a column that you may not read",
-                hint="use JOIN … USING (columns)",
-            )
+    return _merging(case)
+
+
+def _merging(case: Case) -> Deny | None:
+    if not case.survey.natural and case.survey.using.isdisjoint(_hidden(case)):
+        return None
+    merged = Merged(case)
+    name = merged.using()
+    if name is not None:
+        return _denied(case, name)
+    if merged.natural():
+        return case.deny(
+            Reason.CONSTRUCT,
+            "NATURAL JOIN is not allowed where it could join on a column that you may not read",
+            hint="use JOIN … USING (columns)",
+        )
     return None
-
-
-def _could_join(case: Case, read: Read, hidden: Set[str]) -> bool:
-    """Whether anything else in FROM has, or may have, a column of a hidden one's name."""
-    if case.survey.keys & _OTHER_SOURCES:
-        return True
-    others = [other for other in case.reads if other is not read]
-    return any(
-        other.access is None or any(column.name in hidden for column in other.access.relation.columns)
-        for other in others
-    )
 
 
 def _copied(case: Case) -> Deny | None:

@@ -24,7 +24,8 @@ from nlsql_gateway.sql import Catalog, Column, ForeignKey, Function, Relation
 from nlsql_gateway.sql.catalog import RelationKind, Volatility
 
 SERVER: Final = """
-SELECT current_database()::text, current_setting('server_version_num')::int, current_schemas(true)::text[]"""
+SELECT current_database()::text, current_setting('server_version_num')::int, current_schemas(true)::text[],
+    pg_catalog.pg_encoding_max_length(pg_catalog.pg_char_to_encoding(pg_catalog.getdatabaseencoding())) = 1"""
 
 _SCHEMAS = "n.nspname !~ '^pg_(toast|temp_|toast_temp_)'"
 _RELATIONS_FROM = f"""
@@ -144,7 +145,7 @@ async def read(connection: asyncpg.Connection, last: Picture | None, opens_with:
 
 
 def build(
-    server: tuple[str, int, Sequence[str]],
+    server: tuple[str, int, Sequence[str], bool],
     relations: Rows,
     rows: Rows,
     columns: Rows,
@@ -155,7 +156,7 @@ def build(
     checks: Rows = (),
 ) -> Catalog:
     """The Catalog of the queries' rows, its version computed."""
-    database, server_version, search_path = server
+    database, server_version, search_path, folds_beyond_ascii = server
     keys: dict[int, Key] = {row[0]: (row[1], row[2]) for row in relations}
     columns_of: dict[int, dict[int, Column]] = defaultdict(dict)
     for relation, number, *values in columns:
@@ -215,6 +216,7 @@ def build(
         found,
         {name: tuple(sorted(overloads, key=_function_values)) for name, overloads in by_name.items()},
         frozenset(row[0] for row in operators),
+        folds_beyond_ascii,
     )
     return replace(catalog, version=version(catalog))
 
@@ -240,7 +242,7 @@ def version(catalog: Catalog) -> str:
     def add(*values: object) -> None:
         digest.update(json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
 
-    add(catalog.database, catalog.server_version, catalog.search_path)
+    add(catalog.database, catalog.server_version, catalog.search_path, catalog.folds_beyond_ascii)
     for key in sorted(catalog.relations):
         relation = catalog.relations[key]
         add(

@@ -97,6 +97,8 @@ class Catalog:
     "By bare name; all overloads in all schemas."
     own_operators: frozenset[str] | None = None
     "Symbols of operators outside pg_catalog that take one of its types: any could be meant. None: not known."
+    folds_beyond_ascii: bool = False
+    "Its encoding has single bytes only: there the server makes other letters of unquoted names small too."
     memo: Memo = field(init=False, default_factory=Memo, compare=False, repr=False)
     "Of whoever uses it; goes with the catalog."
 

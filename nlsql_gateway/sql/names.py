@@ -20,6 +20,7 @@ from sqlglot.optimizer.scope import traverse_scope
 
 from nlsql_gateway.errors import LimitError, StatementError
 from nlsql_gateway.sql.catalog import Catalog
+from nlsql_gateway.sql.quoting import folded
 
 MAX_TEXT = 16 * 1024
 """Characters: a model's answer is a few hundred tokens."""
@@ -294,9 +295,9 @@ def _equalities(
 
 
 def fold(identifier: exp.Expr) -> str:
-    """As Postgres folds it: lower case unless quoted (manual, 4.1.1)."""
+    """As Postgres folds it: small letters unless quoted (manual, 4.1.1)."""
     quoted = bool(identifier.args.get("quoted"))
-    return identifier.name if quoted else identifier.name.lower()
+    return identifier.name if quoted else folded(identifier.name)
 
 
 def fold_alias(source: exp.Expr) -> str:

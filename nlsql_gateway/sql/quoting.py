@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import string
 from functools import lru_cache
 
 from nlsql_gateway.sql import grammar
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def folded(name: str) -> str:
+    """A name written without quotes, as PostgreSQL reads it where a database's encoding has characters of more than
+    one byte, UTF-8 among them: only A to Z become small (scansup.c, downcase_identifier). libpg_query does so too.
+    """
+    return name.lower() if name.isascii() else name.translate(_LOWER)
 
 
 @lru_cache(maxsize=4096)

@@ -117,7 +117,7 @@ def test_every_other_version_here_gives_the_same_picture(embedded: Catalog) -> N
 
 
 def test_a_picture_of_nothing() -> None:
-    catalog = build(("empty", 180000, ["pg_catalog"]), [], [], [], [], [], [])
+    catalog = build(("empty", 180000, ["pg_catalog"], False), [], [], [], [], [], [])
     assert (catalog.database, catalog.relations, catalog.functions) == ("empty", {}, {})
     assert version(catalog) == catalog.version
     assert version(replace(catalog, search_path=("public",))) != catalog.version
@@ -126,5 +126,5 @@ def test_a_picture_of_nothing() -> None:
 def test_an_estimate_of_zero_was_no_estimate_before_14() -> None:
     table = [(1, "public", "t", "r", "", False)]
     for server_version, rows in ((130000, -1), (140000, 0)):
-        catalog = build(("d", server_version, []), table, [(1, 0.0)], [], [], [], [])
+        catalog = build(("d", server_version, [], False), table, [(1, 0.0)], [], [], [], [])
         assert catalog.relations["public", "t"].estimated_rows == rows

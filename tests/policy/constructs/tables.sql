@@ -31,6 +31,8 @@ CREATE FUNCTION other.plus(integer, integer) RETURNS integer LANGUAGE sql IMMUTA
 CREATE OPERATOR other.+ (FUNCTION = other.plus, LEFTARG = integer, RIGHTARG = integer);
 CREATE FUNCTION name_of(staff) RETURNS text LANGUAGE sql STABLE AS 'SELECT ($1).name::text';
 CREATE PROCEDURE act() LANGUAGE sql AS 'SELECT 1';
+CREATE TABLE "Ärzte" ("Änr" integer, name text, "Über" integer);
+INSERT INTO "Ärzte" VALUES (1, 'Anna', 5);
 CREATE EXTENSION file_fdw;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
 CREATE FOREIGN TABLE far (id integer, region text, pay integer) SERVER files OPTIONS (program 'printf "1,EU,5\n2,US,6\n"', format 'csv');
