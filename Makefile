@@ -22,7 +22,7 @@ HOT := $(foreach room,admission audit policy server sql wire,$(wildcard nlsql_ga
 
 $(VENV)/.compiled: $(VENV)/.installed setup.py $(HOT)
 	@find . -name '*.so' -not -path './$(VENV)/*' -delete
-	@echo "compiling the hot path, about half a minute"
+	@echo "compiling the hot path, about a minute"
 	@$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 

@@ -246,7 +246,7 @@ class Ask(_Section):
     "Further answers that the model is asked for where the first is doubtful; what most of them agree on is given."
     patience: Seconds = 8.0
     "After these seconds no further answer is asked for, and the first that passed is given."
-    threshold: float = Field(default=0.25, ge=0, le=1)
+    threshold: float = Field(default=0.2, ge=0, le=1)
     "An answer of less confidence is doubtful; 0: none is."
     below_threshold: Literal["refuse", "warn"] = "refuse"
     "A doubtful answer is refused with NL004, or given with a WARNING."
