@@ -13,6 +13,7 @@ from nlsql_gateway.errors import LimitError, StatementError
 from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.sql.elimination import without_needless_joins
 from nlsql_gateway.sql.habits import listed_once, settle, with_names, with_ratio
+from nlsql_gateway.sql.measures import in_units, unit_of
 
 
 def rework(sql: str, question: str, schema: Catalog) -> Mended:
@@ -22,6 +23,8 @@ def rework(sql: str, question: str, schema: Catalog) -> Mended:
         better = without_needless_joins(mended.sql, schema, lambda one, others: is_meant(one, others, question))
         if "ratio" in words(question):
             better = with_ratio(better)
+        if (unit := unit_of(question)) is not None:
+            better = in_units(better, unit, schema)
         better = listed_once(better, schema)
         if not {"id", "ids"} & set(words(question)):
             better = with_names(better, schema)

@@ -11,6 +11,7 @@ columns are shown beside those asked for. Text that a person typed never goes th
 - ``complete_groups``: a column beside an aggregate must be in GROUP BY (manual, 7.2.3).
 - ``show_keys``: what was grouped and sorted by is shown, since rows of bare numbers cannot be told apart.
 - ``take_years``: the year of an integer is the integer.
+- ``divide_sums``, ``count_weekdays``, ``measure_durations``: see ``measures.py``.
 
 ``listed_once`` and ``with_ratio`` are for the caller to ask for, who knows the question.
 """
@@ -23,6 +24,7 @@ from sqlglot import exp
 
 from nlsql_gateway.sql.catalog import Catalog, Relation
 from nlsql_gateway.sql.kinds_of_values import KindOf, kinds_of
+from nlsql_gateway.sql.measures import count_weekdays, divide_sums, measure_durations
 from nlsql_gateway.sql.names import fold, identifier, mentions, outline_of, parse
 
 
@@ -234,7 +236,17 @@ def _is_manifold(group: exp.Group) -> bool:
 
 
 Pass = Callable[[exp.Query, KindOf], bool]
-PASSES: tuple[Pass, ...] = (take_years, complete_groups, show_keys, divide, sort_nulls_last, fold_case)
+PASSES: tuple[Pass, ...] = (
+    take_years,
+    measure_durations,
+    count_weekdays,
+    complete_groups,
+    show_keys,
+    divide_sums,
+    divide,
+    sort_nulls_last,
+    fold_case,
+)
 
 
 def _operand(value: exp.Expr) -> exp.Expr:

@@ -1,4 +1,4 @@
-"""What kind of value an expression of a SELECT gives, as far as a catalog tells: ``integer``, ``text``, or neither."""
+"""What kind of value an expression of a SELECT gives, as far as a catalog tells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlglot import exp
 from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.sql.names import Outline, fold, mentions, outline_of
 
-ValueKind = Literal["integer", "text", "date", ""]
+ValueKind = Literal["integer", "text", "date", "timestamp", "interval", ""]
 KindOf = Callable[[exp.Expr], ValueKind]
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
@@ -44,10 +44,16 @@ def kinds_of(tree: exp.Query, catalog: Catalog) -> KindOf:
             ):
                 inner = value.expressions[0] if isinstance(value, exp.Distinct) else value.this
                 return kind(inner, depth + 1)
+            case exp.Avg():
+                return "interval" if kind(value.this, depth + 1) == "interval" else ""
             case exp.Window():
                 return kind(value.this, depth + 1)
+            case exp.CurrentTimestamp():
+                return "timestamp"
             case exp.Add() | exp.Sub() | exp.Mul() | exp.Div() | exp.Mod():
                 sides = {kind(value.this, depth + 1), kind(value.expression, depth + 1)}
+                if isinstance(value, exp.Sub) and "timestamp" in sides and sides <= {"timestamp", "date"}:
+                    return "interval"
                 return "integer" if sides == {"integer"} else ""
             case exp.Case():
                 branches = [branch.args["true"] for branch in value.args["ifs"]]
@@ -91,4 +97,6 @@ def kind_of_type(type_name: str) -> ValueKind:
         return "integer"
     if bare in ("text", "character varying", "character", "citext", "name"):
         return "text"
-    return "date" if bare == "date" or bare.startswith("timestamp") else ""
+    if bare.startswith("timestamp"):
+        return "timestamp"
+    return "date" if bare == "date" else ""
