@@ -56,13 +56,9 @@ def conditions(
     ``own_operators`` are the catalog's: with an = of their own, or where it is not known, texts are not compared with
     parameters.
     """
-    filtered = {
-        read.use.location: read
-        for read in reads
-        if read.access is not None and read.access.condition is not None and not read.use.renames
-    }
+    concerned = filtered(reads)
     found: dict[int, tuple[str, ...]] = {}
-    if filtered:
+    if concerned:
         parameters = Counter(survey.parameters)
         once = _Parameters(
             frozenset(number for number, count in parameters.items() if count == 1),
@@ -74,16 +70,25 @@ def conditions(
             locations = list(tables_of(select["fromClause"]))
             by_location = {read.use.location: read for read in reads}
             for location in locations:
-                if location in filtered:
+                if location in concerned:
                     others = [by_location.get(other) for other in locations if other != location]
-                    found[location] = tuple(_conditions(select["whereClause"], filtered[location], others, once))
+                    found[location] = tuple(_conditions(select["whereClause"], concerned[location], others, once))
     return found
+
+
+def filtered(reads: Sequence[Read]) -> Mapping[int, Read]:
+    """Those with a row filter, by their locations; without those whose alias renames columns."""
+    return {
+        read.use.location: read
+        for read in reads
+        if read.access is not None and read.access.condition is not None and not read.use.renames
+    }
 
 
 def _conditions(where: Node, read: Read, others: Sequence[Read | None], once: _Parameters) -> Iterator[str]:
     assert read.access is not None
     columns = {column.name: column for column, shown in read.access.columns if shown is None}
-    called, own = read.use.called, {name for name in columns if all(_lacks(other, name) for other in others)}
+    called, own = read.use.called, {name for name in columns if all(lacks(other, name) for other in others)}
 
     def column(node: Node) -> Column | None:
         fields = strings(node["ColumnRef"]["fields"]) if "ColumnRef" in node else ()
@@ -91,7 +96,7 @@ def _conditions(where: Node, read: Read, others: Sequence[Read | None], once: _P
             return columns.get(fields[-1])
         return columns[fields[0]] if len(fields) == 1 and fields[0] in own else None
 
-    for term in _terms(where):
+    for term in terms(where):
         expression = term.get("A_Expr", {})
         operator = strings(expression.get("name", []))
         left, right = expression.get("lexpr", {}), expression.get("rexpr", {})
@@ -163,16 +168,18 @@ def _parameter(kind: str, operator: str, number: int, once: _Parameters) -> str:
     return f"${number}" if kind in _INTEGERS or kind == "uuid" else ""
 
 
-def _terms(where: Node) -> Iterator[Node]:
+def terms(where: Node) -> Iterator[Node]:
+    """What AND joins."""
     expression = where.get("BoolExpr", {})
     if expression.get("boolop") == "AND_EXPR":
         for argument in expression["args"]:
-            yield from _terms(argument)
+            yield from terms(argument)
     else:
         yield where
 
 
-def _lacks(read: Read | None, name: str) -> bool:
+def lacks(read: Read | None, name: str) -> bool:
+    """Whether no column of it is called so, seen or hidden; False where that is not known."""
     return (
         read is not None
         and read.access is not None

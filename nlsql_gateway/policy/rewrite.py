@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from nlsql_gateway.policy.case import Block, Case, Read
+from nlsql_gateway.policy.correlated import correlations
 from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.grouping import additions
 from nlsql_gateway.policy.leaks import unfenced
@@ -124,7 +125,9 @@ class _Splicer:
         self.tokens = case.statement.words
         self.unfenced = unfenced(case)
         fenced = [read for read in case.reads if read.use.location not in self.unfenced]
-        self.inside = conditions(case.survey, fenced, case.catalog.own_operators)
+        own = case.catalog.own_operators
+        self.inside = conditions(case.survey, fenced, own)
+        self.tied = correlations(case.survey, case.reads, fenced, own)
         self.veiled = could_tell(case.survey, case.catalog)
         self.at = {token.start - self.origin: index for index, token in enumerate(self.tokens)}
 
@@ -137,7 +140,7 @@ class _Splicer:
         fenced = (
             read.grouped or use.location not in self.unfenced
         )  # where it is not, no operator that could tell stands next to it
-        also = self.inside.get(use.location, ())
+        also = (*self.inside.get(use.location, ()), *self.tied.get(use.location, ()))
         veiled = self.veiled and fenced
         query = read.access.query(only=use.only, also=also, veiled=veiled, fenced=fenced, grouped=read.grouped)
         if self.case.statement.kind is Kind.COPY_TO and self.case.statement.inner is None:

@@ -88,11 +88,15 @@ class Ground:
     server: Server
     policy: Policy = field(default_factory=lambda: load(leak_world.policy(), "leaks.yaml"))
     catalog: Catalog | None = None
+    fences: bool = True
+    "False: they are taken away, and the search must find something."
 
     async def build(self) -> None:
         administrator = await self.server.connect("postgres")
         try:
             for analysed in ("", "_analysed"):
+                for world in (*LESS, "clean"):
+                    await administrator.execute(f"DROP DATABASE IF EXISTS leaks_{world}{analysed}")
                 for world, content in (("clean", VISIBLE), ("full", VISIBLE + HIDDEN)):
                     await administrator.execute(f"CREATE DATABASE leaks_{world}{analysed}")
                     await self._fill(f"leaks_{world}{analysed}", TABLES + content + ("ANALYZE;" if analysed else ""))
@@ -122,7 +126,9 @@ class Ground:
             return None
         catalog = replace(self.catalog, own_operators=None) if fenced else self.catalog
         decision = decide(batch.statements[0], self.policy.principal(person), catalog, self.policy)
-        return decision.sql if isinstance(decision, Allow) else None
+        if not isinstance(decision, Allow):
+            return None
+        return decision.sql if self.fences else decision.sql.replace(FENCE, "")
 
     async def search(self, first: int, count: int, report: Report) -> None:
         start = first
@@ -204,8 +210,8 @@ async def _answer(connection: Any, sql: str, parameters: Sequence[tuple[str, str
         return f"{error.sqlstate} {error}"
 
 
-async def find(server: Server, first: int, count: int) -> Report:
-    report, ground = Report(), Ground(server)
+async def find(server: Server, first: int, count: int, *, fences: bool = True) -> Report:
+    report, ground = Report(), Ground(server, fences=fences)
     await ground.build()
     await ground.search(first, count, report)
     return report

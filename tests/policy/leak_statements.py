@@ -206,6 +206,8 @@ _SHAPES: Final = (
     "SELECT u.id FROM other u WHERE u.id IN (SELECT s.id FROM {F} WHERE {W})",
     "SELECT (SELECT count(*) FROM {F} WHERE {W})",
     "SELECT u.id, (SELECT count(*) FROM {F} WHERE s.id = u.id + 1 AND (s.id = 7 OR 1 / u.z = 1)) FROM other u",
+    "SELECT u.id, (SELECT max(s.n) FROM {F} WHERE s.id = u.id AND {W}) FROM other u",
+    "SELECT u.id FROM other u WHERE u.n <= (SELECT count(*) FROM {F} WHERE {c} = u.wide AND u.n = {i} AND {W})",
     "SELECT u.id FROM other u WHERE u.id NOT IN (SELECT s.id FROM {F} WHERE {W})",
     "SELECT id FROM other UNION SELECT s.id FROM {F} WHERE {W}",
     "SELECT u.id FROM other u WHERE NOT EXISTS (SELECT 1 FROM {F} WHERE s.id = u.id AND {W})",

@@ -27,3 +27,9 @@ def test_no_answer_depends_on_a_hidden_row(running: dict[str, Server], name: str
     assert report.statements == COUNT
     assert report.open > COUNT * 0.15, report.lines()
     assert report.ran > COUNT * 0.4, report.lines()
+
+
+def test_without_fences_the_search_finds_hidden_rows(running: dict[str, Server]) -> None:
+    """So that the test above means something."""
+    report = asyncio.run(find(running["PostgreSQL 18"], 1, 80, fences=False))
+    assert len(report.leaks) > 5, report.lines()

@@ -214,3 +214,13 @@ def test_a_parameter_inside_the_fence_is_what_an_index_wants(leaks: Leaks) -> No
         script = f"SET enable_seqscan = off; PREPARE p ({kind}) AS {decided}; EXPLAIN EXECUTE p (1)"
         assert "many_wide" in leaks.server.execute(script, DATABASE)
     leaks.server.execute("DROP INDEX many_wide", DATABASE)
+
+
+def test_what_ties_a_value_to_its_row_is_inside_the_fence_where_an_index_wants_it(leaks: Leaks) -> None:
+    decided = leaks.decided(
+        "SELECT o.id, (SELECT sum(m.n) FROM many m WHERE m.wide = o.id AND 1 / m.n > 0) FROM other o"
+    )
+    assert leaks.server.execute(decided, DATABASE).split() == ["1|1", "2|", "3|1", "4|", "5|1", "6|"]
+    leaks.server.execute("CREATE INDEX many_wide ON many (wide)", DATABASE)
+    assert "(wide = o.id)" in leaks.server.execute(f"SET enable_seqscan = off; EXPLAIN {decided}", DATABASE)
+    leaks.server.execute("DROP INDEX many_wide", DATABASE)
