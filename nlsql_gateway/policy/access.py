@@ -87,10 +87,11 @@ class Access:
         veiled: bool = False,
         fenced: bool = True,
         grouped: bool = False,
+        origin: bool = False,
     ) -> str:
         """A sub-query, in parentheses, that gives exactly the readable part; with a filter, what is ``also`` of it.
 
-        ``grouped``: with the columns for aggregates only, and with ROW for each row.
+        ``grouped``: with the columns for aggregates only, and with ROW for each row. ``origin``: with tableoid.
         ``veiled``: what a filtered table's statistics could tell of hidden rows is kept back (statistics.py).
 
         OFFSET 0 is a fence: the planner neither pulls the sub-query up nor pushes conditions into it, so no
@@ -108,6 +109,7 @@ class Access:
             items = f"{self._items(columns, veiled=veiled)}, ROW({called}.tableoid, {called}.ctid) AS {ROW}"
         else:
             items = self._veiled if veiled else self._plain
+            items += f", {identifier(self.relation.name)}.tableoid" if origin else ""
         where = ""
         if self.condition is not None:
             terms = [f"({term})" for term in (self.condition, *also)] if also else [self.condition]

@@ -24,7 +24,7 @@ _TELLING = (
     r"pg_(mcv_list_items|config|cursor|prepared_statement|relation_filepath|tablespace_location)",
     r"pg_(get_functiondef|get_function_sqlbody|get_publication_tables|get_replication_slots|show_all_file_settings)",
     r"pg_current_xact_id|txid_current",  # assign a transaction id
-    r"pg_(get_sequence_data|listening_channels|options_to_table)",
+    r"pg_(get_sequence_data|listening_channels)",
     r"currtid2?|pg_event_trigger_.*|binary_upgrade_.*|fmgr_.*_validator",
 )
 _REFUSED = re.compile("|".join(f"(?:{pattern})" for pattern in _TELLING))

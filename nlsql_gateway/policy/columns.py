@@ -24,6 +24,7 @@ from nlsql_gateway.policy.case import Case, Read
 from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.functions import callable_by_attribute
 from nlsql_gateway.policy.merged import Merged
+from nlsql_gateway.policy.origin import TABLEOID, tells_origin
 from nlsql_gateway.policy.words import why_column
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.quoting import folded
@@ -82,14 +83,16 @@ def _plain(case: Case) -> bool:
         if len(fields) > 1 and fields[-1] != "*":
             if callable_by_attribute(fields[-1], case):
                 return False
-            if not all(_has(read, fields[-1]) for read in called.get(fields[-2], ())):
+            if not all(_has(case, read, fields[-1]) for read in called.get(fields[-2], ())):
                 return False
     return True
 
 
-def _has(read: Read, name: str) -> bool:
+def _has(case: Case, read: Read, name: str) -> bool:
     assert read.access is not None
-    return name in read.access.names or (name in _SYSTEM_COLUMNS and not read.restricted)
+    if name in read.access.names or (name in _SYSTEM_COLUMNS and not read.restricted):
+        return True
+    return name == TABLEOID and tells_origin(case, read)
 
 
 def _unread(case: Case) -> Case | Deny:
@@ -348,10 +351,8 @@ class _Names:
     def _judge(self, read: Read, column: exp.Column) -> Deny | None:
         assert read.access is not None
         name = column.name
-        if name in read.access.names or any(name == rule.column.name for rule in read.access.aggregates):
+        if _has(self.case, read, name) or any(name == rule.column.name for rule in read.access.aggregates):
             return None  # columns for aggregates only: aggregates.py has refused all else
-        if name in _SYSTEM_COLUMNS and not read.restricted:
-            return None
         written = ".".join(part.name for part in column.parts)
         location = self.locations.get(written)
         return (_denied if name in self._all(read) else _unknown)(self.case, written, location)

@@ -12,6 +12,7 @@ from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.model import Policy
 from nlsql_gateway.policy.names import path
 from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
+from nlsql_gateway.policy.sizes import guarded
 from nlsql_gateway.sql import Function
 from nlsql_gateway.sql.survey import FunctionUse
 
@@ -19,7 +20,7 @@ from nlsql_gateway.sql.survey import FunctionUse
 def allow_functions(case: Case) -> Case | Deny:
     for use in case.survey.functions:
         candidates = _candidates(case, use)
-        if not candidates and _is_cast(use):
+        if (not candidates and _is_cast(use)) or (candidates and guarded(case, use)):
             continue
         if not candidates:
             return case.deny(

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from nlsql_gateway.policy import sizes
 from nlsql_gateway.policy.case import Block, Case, Read
 from nlsql_gateway.policy.correlated import correlations
 from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.grouping import additions
 from nlsql_gateway.policy.leaks import unfenced
 from nlsql_gateway.policy.literals import string
+from nlsql_gateway.policy.origin import tells_origin
 from nlsql_gateway.policy.pushdown import conditions
 from nlsql_gateway.policy.sensitive import Shown
 from nlsql_gateway.policy.settings import readable_names
@@ -49,13 +51,17 @@ class Splice:
 
 def rewrite(case: Case) -> Case | Deny:
     restricted = case.restricted
-    guarded = [use for use in case.survey.functions if _unknown_setting(use)]
-    if not restricted and not guarded:
+    asked = [use for use in case.survey.functions if _unknown_setting(use)]
+    measured = [use for use in case.survey.functions if sizes.guarded(case, use)]
+    if not restricted and not asked and not measured:
         return case
     splicer = _Splicer(case)
     splices = [splicer.relation(read) for read in restricted] + splicer.binary()
-    for call in guarded:
-        splices += splicer.guard(call)
+    for call in asked:
+        splices += splicer.setting(call)
+    around = sizes.guard(case) if measured else ("", "")
+    for call in measured:
+        splices += splicer.guard(call, *around)
     for use in case.survey.columns:
         if len(use.fields) > 2:
             shortened = _shortened(case, use, restricted, splicer)
@@ -69,8 +75,10 @@ def rewrite(case: Case) -> Case | Deny:
         splices.append(Splice(at, at, addition.text))
     shown = Shown(case)
     applied = dict.fromkeys(chain.from_iterable(_applied(shown, read) for read in restricted))
-    if guarded:
+    if asked:
         applied[Applied("setting", "current_setting", "names that may be told")] = None
+    if measured:
+        applied[Applied("function", "size", "of relations readable as a whole")] = None
     return replace(case, sql=spliced(case.statement.text, splices), applied=(*case.applied, *applied))
 
 
@@ -142,7 +150,10 @@ class _Splicer:
         )  # where it is not, no operator that could tell stands next to it
         also = (*self.inside.get(use.location, ()), *self.tied.get(use.location, ()))
         veiled = self.veiled and fenced
-        query = read.access.query(only=use.only, also=also, veiled=veiled, fenced=fenced, grouped=read.grouped)
+        origin = tells_origin(self.case, read)
+        query = read.access.query(
+            only=use.only, also=also, veiled=veiled, fenced=fenced, grouped=read.grouped, origin=origin
+        )
         if self.case.statement.kind is Kind.COPY_TO and self.case.statement.inner is None:
             # COPY of a table leaves its children out (manual, "COPY"); a partitioned table has only children.
             query = read.access.query(only=read.access.relation.kind == "table")
@@ -186,11 +197,17 @@ class _Splicer:
         start = self._end(having)
         return [Splice(start, start, f" CASE WHEN {check} THEN ("), Splice(end, end, ") ELSE false END")]
 
-    def guard(self, use: FunctionUse) -> list[Splice]:
+    def setting(self, use: FunctionUse) -> list[Splice]:
         """``current_setting(name)`` whose name only the server knows, such as $1: NULL for a name that is not told.
 
         OFFSET 0 has the name computed once, so that what is compared is what is used.
         """
+        names = string("{" + ",".join(readable_names(self.case.policy)) + "}")
+        behind = f")::text OFFSET 0) AS x(s) WHERE pg_catalog.lower(s) = ANY ({names}::text[]))"
+        return self.guard(use, "(SELECT s FROM (SELECT (", behind)
+
+    def guard(self, use: FunctionUse, before: str, behind: str) -> list[Splice]:
+        """Puts something around the first argument of a call."""
         opening = self._names(self.at[use.location - self.origin], 2 if use.schema else 1) + 1
         closing, depth = opening, 0
         while True:
@@ -199,12 +216,8 @@ class _Splicer:
             if depth == 0 or (depth == 1 and code == ord(",")):
                 break
             closing += 1
-        names = string("{" + ",".join(readable_names(self.case.policy)) + "}")
         start, end = self._end(opening), self._start(closing)
-        return [
-            Splice(start, start, "(SELECT s FROM (SELECT ("),
-            Splice(end, end, f")::text OFFSET 0) AS x(s) WHERE pg_catalog.lower(s) = ANY ({names}::text[]))"),
-        ]
+        return [Splice(start, start, before), Splice(end, end, behind)]
 
     def _copy(self, first: int, last: int, query: str) -> Splice:
         columns = "*"
