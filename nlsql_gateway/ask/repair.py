@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from nlsql_gateway.ask.joins import Edge, Graph, Key, family, graph, singulars, way
+from nlsql_gateway.ask.joins import INFERRED, Edge, Graph, Key, family, graph, singulars, way
 from nlsql_gateway.ask.linking import words
 from nlsql_gateway.ask.values import Problem
 from nlsql_gateway.errors import LimitError, StatementError
@@ -112,6 +112,25 @@ def rejoin(names: Outline, schema: Catalog, ways: Ways) -> Sequence[Edit]:
     return ()
 
 
+def right_keys(names: Outline, _: Catalog, ways: Ways) -> Sequence[Edit]:
+    """``ON r.city = l.city`` where ``l.restaurant_id`` is a key: tables are joined by their key, if they have one."""
+    for scope in names.scopes:
+        uses = {use.index: use for use in scope.uses}
+        relations = {source.alias: source.relation for source in scope.sources}
+        pairs = [pair for pair in scope.equalities if pair[0] in uses and pair[1] in uses]
+        for pair in pairs:
+            left, right = uses[pair[0]], uses[pair[1]]
+            alone = [uses[other[0]].join for other in pairs].count(left.join) == 1
+            ours, theirs = relations.get(left.table), relations.get(right.table)
+            if not alone or not left.join or ours is None or theirs is None or ours == theirs:
+                continue
+            direct = [edge for edge in ways().get(ours, ()) if edge.right == theirs]
+            near = [edge.on[0] for edge in direct if edge.price <= INFERRED and len(edge.on) == 1]
+            if len(near) == 1 and not any((left.column, right.column) in edge.on for edge in direct):
+                return (Equate(pair, (left.table, near[0][0]), (right.table, near[0][1])),)
+    return ()
+
+
 def own_names(names: Outline, schema: Catalog, _: Ways) -> Sequence[Edit]:
     """``tv_channel.channel``: a table that is compared by its own name is compared by its ``id``."""
     for _scope, use, source, relation in _lost_of_tables_with_id(names, schema):
@@ -176,6 +195,7 @@ STEPS: tuple[Step, ...] = (
     respell_columns,
     expand_outputs,
     rejoin,
+    right_keys,
     own_names,
     move_owners,
     add_joins,

@@ -6,6 +6,7 @@ schema and the question; the order is that of ``rework``.
 
 from __future__ import annotations
 
+from nlsql_gateway.ask.grouping import grouped_as_asked
 from nlsql_gateway.ask.joins import Key
 from nlsql_gateway.ask.linking import STOP, alike, words
 from nlsql_gateway.ask.repair import Mended, mend
@@ -25,6 +26,7 @@ def rework(sql: str, question: str, schema: Catalog) -> Mended:
             better = with_ratio(better)
         if (unit := unit_of(question)) is not None:
             better = in_units(better, unit, schema)
+        better = grouped_as_asked(better, question, schema)
         better = listed_once(better, schema)
         if not {"id", "ids"} & set(words(question)):
             better = with_names(better, schema)

@@ -53,6 +53,11 @@ MENDED = [
         ),
     ),
     (
+        "ON with columns that are there, and are no key",
+        "SELECT o.id FROM orders o JOIN customers c ON o.id = c.id WHERE c.city = 'Rome'",
+        "SELECT o.id FROM orders AS o JOIN customers AS c ON o.customer_id = c.id WHERE c.city = 'Rome'",
+    ),
+    (
         "ON with two types that do not compare",
         "SELECT p.name FROM products p JOIN categories c ON p.category_id = c.label",
         "SELECT p.name FROM products AS p JOIN categories AS c ON p.category_id = c.id",
@@ -106,6 +111,9 @@ UNTOUCHED = [
     "SELECT ctid FROM customers",
     "SELECT c.name FROM customers AS C WHERE C.id = 1",
     "SELECT l.n FROM customers c, LATERAL (SELECT count(*) AS n FROM orders o WHERE o.customer_id = c.id) l",
+    "SELECT a.name FROM customers AS a JOIN customers AS b ON a.city = b.city AND a.id <> b.id",
+    "SELECT o.id FROM orders AS o JOIN customers AS c ON o.customer_id = c.id AND o.id = c.id",
+    "SELECT p.id FROM products AS p JOIN customers AS c ON p.name = c.name",
     "this is not SQL",
     "DELETE FROM customers",
     "SELECT " + "(" * 100 + "1" + ")" * 100,
