@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from nlsql_gateway.policy.case import Case, Read
+from nlsql_gateway.policy.leakproof import plain, simple, written
 from nlsql_gateway.sql.grammar import Node
 from nlsql_gateway.sql.survey import strings
 
@@ -93,7 +94,7 @@ class Merged:
             sides = [self._names(body[side], whole=whole) for side in ("larg", "rarg")]
             found = None if sides[0] is None or sides[1] is None else sides[0] | sides[1]
         else:
-            found = _of_function(body) if tag == "RangeFunction" else None
+            found = self._of_function(body) if tag == "RangeFunction" else None
         return None if found is None else found | renamed
 
     def _relation(self, body: Node, *, whole: bool) -> Names | None:
@@ -125,6 +126,32 @@ class Merged:
         self.open.discard(name)
         return found
 
+    def _of_function(self, body: Node) -> Names | None:
+        items = body["functions"][0]["List"]["items"]
+        call = items[0].get("FuncCall")
+        if "coldeflist" in body or len(body["functions"]) != 1 or call is None:
+            return None
+        name = strings(call["funcname"])[-1]
+        values = name == "unnest" and all(self._holds_values(one) for one in call.get("args", ()))
+        if name not in _SCALARS and not values:
+            return None
+        called = {body["alias"]["aliasname"]} if "alias" in body else set()
+        return frozenset({name, "ordinality", *called})
+
+    def _holds_values(self, array: Node) -> bool:
+        """Whether it is an array of values, not of rows, of which unnest() would make columns."""
+        if "A_ArrayExpr" in array:
+            return all("A_Const" in one for one in array["A_ArrayExpr"].get("elements", ()))
+        if "TypeCast" in array:
+            kind = array["TypeCast"]["typeName"]
+            return written({key: value for key, value in kind.items() if key != "arrayBounds"}) != ""
+        if "ColumnRef" not in array:
+            return False
+        name = strings(array["ColumnRef"]["fields"])[-1]
+        of = [read.access.relation.column(name) for read in self.reads.values() if read.access is not None]
+        kinds = {column.type for column in of if column is not None}
+        return bool(kinds) and all(kind.endswith("[]") and simple(plain(kind[:-2])) for kind in kinds)
+
     def _outputs(self, query: Node) -> Names | None:
         while query.get("op", "SETOP_NONE") != "SETOP_NONE":
             query = query["larg"]
@@ -155,16 +182,6 @@ _ADDING: Final = ("aliascolnames", "search_clause", "cycle_clause")
 
 def _hidden(read: Read) -> Names:
     return read.access.hidden if read.access is not None and not read.system else frozenset()
-
-
-def _of_function(body: Node) -> Names | None:
-    calls = list(_nodes(body.get("functions", []), "FuncCall"))
-    if "coldeflist" in body or len(body["functions"]) != 1 or not calls:
-        return None
-    if strings(calls[0]["funcname"])[-1] not in _SCALARS or len(calls) != 1:
-        return None
-    called = {body["alias"]["aliasname"]} if "alias" in body else set()
-    return frozenset({strings(calls[0]["funcname"])[-1], "ordinality", *called})
 
 
 def _nodes(node: Any, key: str) -> Iterator[Any]:
