@@ -136,7 +136,8 @@ class _Splicer:
         own = case.catalog.own_operators
         self.inside = conditions(case.survey, fenced, own)
         self.tied = correlations(case.survey, case.reads, fenced, own)
-        self.veiled = could_tell(case.survey, case.catalog)
+        read = [column for read in case.reads if read.access is not None for column in read.access.relation.columns]
+        self.veiled = could_tell(case.survey, case.catalog, read)
         self.at = {token.start - self.origin: index for index, token in enumerate(self.tokens)}
 
     def relation(self, read: Read) -> Splice:

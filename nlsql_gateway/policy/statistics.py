@@ -11,6 +11,7 @@ stand next to are given as ``COALESCE(c, c)``: the same value, type and collatio
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from nlsql_gateway.sql import Catalog, Column
@@ -30,8 +31,14 @@ _PLAIN_TYPES: Final = frozenset(
 """The first word of types that have plain operators only."""
 
 
-def could_tell(survey: Survey, catalog: Catalog) -> bool:
-    """Whether the statement has anything that the planner could try on other columns' statistics, and that may fail."""
+def could_tell(survey: Survey, catalog: Catalog, columns: Iterable[Column]) -> bool:
+    """Whether the statement has anything that the planner could try on other columns' statistics, and that may fail.
+
+    ``columns``: of all relations that it reads. Where two have different collations of their own, comparing them fails,
+    and the planner compares what their statistics have (c = p) before any row is looked at.
+    """
+    if any(column.collated for column in columns):
+        return True
     if any(operator[-1] not in _PLAIN_OPERATORS for operator in survey.operators):
         return True
     for use in survey.functions:

@@ -71,13 +71,15 @@ class Report:
     open: int = 0
     "Statements with a filtered table that has no fence."
     ran: int = 0
+    raced: int = 0
+    "Statements whose answer depended on which of several processes came first: none without workers."
     failed: Counter[str] = field(default_factory=Counter)
     leaks: list[str] = field(default_factory=list)
 
     def lines(self) -> str:
         return (
             f"{self.statements} statements, {self.open} with an unfenced filter, {self.ran} answered,"
-            f" {dict(self.failed.most_common(6))}, {len(self.leaks)} differences"
+            f" {dict(self.failed.most_common(6))}, {self.raced} races, {len(self.leaks)} differences"
         )
 
 
@@ -170,7 +172,9 @@ class Ground:
         found = [f"{world}: {_short(answer)}" for world, answer in zip(LESS, answers, strict=True)]
         planned = [await _answer(one, f"EXPLAIN {sql}", ()) for one in (copies[0], clean) if not wanted.parameters]
         told = [answer for answer in planned if isinstance(answer, str)]
-        if any(answer != last for answer in answers) or len(told) == 1:
+        if any(answer != last for answer in answers) and "parallel" in where and await _raced(copies, sql, wanted):
+            report.raced += 1
+        elif any(answer != last for answer in answers) or len(told) == 1:
             fenced = self.decided(wanted.sql, person, fenced=True) or ""
             for world, connection in zip(LESS, copies, strict=True):
                 found.append(f"fenced, {world}: {_short(await _answer(connection, fenced, wanted.parameters))}")
@@ -184,6 +188,16 @@ async def _set(connection: Any, plan: str) -> None:
         if name == "debug_parallel_query" and connection.get_server_version().major < 16:
             name = "force_parallel_mode"  # its name until then
         await connection.execute(f"SELECT set_config('{name}', '{value}', false)")
+
+
+async def _raced(copies: Sequence[Any], sql: str, wanted: Statement) -> bool:
+    """Whether all give the same by the same plan when one process runs it."""
+    answers = []
+    for connection in copies:
+        await _set(connection, "max_parallel_workers=0")
+        answers.append(await _answer(connection, sql, wanted.parameters))
+        await _set(connection, "max_parallel_workers=8")
+    return all(answer == answers[0] for answer in answers)
 
 
 def _open(sql: str) -> bool:
