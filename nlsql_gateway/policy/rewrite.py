@@ -19,7 +19,7 @@ from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.grouping import additions
 from nlsql_gateway.policy.leaks import unfenced
 from nlsql_gateway.policy.literals import string
-from nlsql_gateway.policy.origin import tells_origin
+from nlsql_gateway.policy.origin import TABLEOID, tells_origin
 from nlsql_gateway.policy.pushdown import conditions
 from nlsql_gateway.policy.sensitive import Shown
 from nlsql_gateway.policy.settings import readable_names
@@ -130,6 +130,7 @@ class _Splicer:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.origin = case.statement.origin
+        self.placed = any(use.fields[-1] == TABLEOID for use in case.survey.columns)
         self.tokens = case.statement.words
         self.unfenced = unfenced(case)
         fenced = [read for read in case.reads if read.use.location not in self.unfenced]
@@ -151,7 +152,7 @@ class _Splicer:
         )  # where it is not, no operator that could tell stands next to it
         also = (*self.inside.get(use.location, ()), *self.tied.get(use.location, ()))
         veiled = self.veiled and fenced
-        origin = tells_origin(self.case, read)
+        origin = self.placed and tells_origin(self.case, read)
         query = read.access.query(
             only=use.only, also=also, veiled=veiled, fenced=fenced, grouped=read.grouped, origin=origin
         )
