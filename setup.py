@@ -9,7 +9,10 @@ from setuptools import setup
 
 COMPILED = [
     *(f"nlsql_gateway/sql/{name}.py" for name in ("grammar", "limits", "survey")),
-    *(f"nlsql_gateway/policy/{name}.py" for name in ("columns", "laziness", "leakproof", "leaks", "scopes")),
+    *(
+        f"nlsql_gateway/policy/{name}.py"
+        for name in ("columns", "correlated", "grouping", "laziness", "leakproof", "leaks", "scopes")
+    ),
     *(
         f"nlsql_gateway/wire/{name}.py"
         for name in ("downstream", "framing", "messages", "replies", "states", "upstream")

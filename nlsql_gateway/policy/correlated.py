@@ -33,7 +33,7 @@ def correlations(
     """For each of the ``fenced`` tables with a row filter, by its location: what to add to that filter."""
     candidates = filtered(fenced)
     found: dict[int, tuple[str, ...]] = {}
-    if not candidates or own_operators is None or "=" in own_operators:
+    if not candidates or len(survey.selects) < 2 or own_operators is None or "=" in own_operators:
         return found
     by_location = {read.use.location: read for read in reads}
     for select in survey.selects:

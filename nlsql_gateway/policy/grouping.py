@@ -43,23 +43,23 @@ def additions(found: Survey, reads: Sequence[Read]) -> Iterator[Addition]:
 
 def _missing(select: Node, read: Read, others: Sequence[Read | None]) -> list[str]:
     assert read.access is not None
-    called = read.use.called
+    called, relation = read.use.called, read.access.relation
     merged = frozenset(joined_using(select.get("fromClause", [])))
-    own = {
-        column.name
-        for column in read.access.relation.columns
-        if column.name in merged or all(other is not None and _lacks(other, column.name) for other in others)
-    }
+
+    def is_own(name: str) -> bool:
+        if relation.column(name) is None:
+            return False
+        return name in merged or all(other is not None and _lacks(other, name) for other in others)
 
     def column(fields: tuple[str, ...]) -> str | None:
         if len(fields) > 1 and fields[-2] == called:
             return fields[-1]
-        return fields[0] if len(fields) == 1 and fields[0] in own else None
+        return fields[0] if len(fields) == 1 and is_own(fields[0]) else None
 
     items = [_grouped(item, select) for item in select["groupClause"]]
     everywhere = {column(fields) for item in items if item for fields in item.everywhere}
     anywhere = {column(fields) for item in items if item for fields in item.anywhere}
-    if not everywhere.issuperset(read.access.relation.primary_key):
+    if not everywhere.issuperset(relation.primary_key):
         return []
     clauses: Node = {key: select[key] for key in ("targetList", "havingClause", "sortClause") if key in select}
     used = {column(use.fields) for use in survey(clauses).columns}
