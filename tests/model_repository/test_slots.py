@@ -140,6 +140,18 @@ def test_a_state_with_all_of_an_older_one_takes_its_place() -> None:
     assert take(table, BANK + "two? " * 40).slot is bank.slot
 
 
+def test_long_questions_take_no_place_of_other_schemas() -> None:
+    table = slots.Slots(1, 2)
+    answer(table, SHOP)
+    before = None
+    for number in range(4):
+        lease = answer(table, BANK + f"{number} and so on; " * 100)
+        assert lease.save is not None
+        assert table.forget() == before
+        before = lease.save
+    assert take(table, SHOP + "two?").restore is not None
+
+
 def test_copies_go_on_when_the_first_is_given_back_unsaved(table: Any) -> None:
     answer(table, SHOP)
     answer(table, SHOP + QUESTION)

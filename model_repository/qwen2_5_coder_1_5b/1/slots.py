@@ -159,12 +159,11 @@ class Slots:
                 self._saved[best] = self._saved.pop(best)  # the most recently used is last
         slot.busy = True
         slot.prompt = prompt
-        if self._is_new(prompt, kept):
-            return Lease(slot, prompt, restore, self._name())
         slot.repeats = known == len(prompt) >= kept + WORTH_RESTORING and self.saved_prompts > 0
-        if not slot.repeats:
+        if not slot.repeats and not self._is_new(prompt, kept):
             return Lease(slot, prompt, restore, None)
-        has_all = best is not None and kept >= len(self._saved[best]) * 4 // 5  # but for that one's own question
+        # What they do not share is the older one's own question: the schema is in both.
+        has_all = best is not None and kept >= max(WORTH_WAITING, len(self._saved[best]) // 2)
         return Lease(slot, prompt, restore, self._name(), best if has_all else None)
 
     def _is_new(self, prompt: str, kept: int) -> bool:
