@@ -78,6 +78,7 @@ def judge_batch(text: str, batch: Batch, principal: Principal, policy: Policy, c
                 relations=tuple(sorted(relations)),
                 functions=tuple(sorted(functions)),
                 versions=versions,
+                applied=decision.applied,
             )
         applied.extend(decision.applied)
         shadow = shadow or decision.shadow

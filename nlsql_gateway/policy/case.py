@@ -64,9 +64,17 @@ class Case:
         return len(source[: location - self.statement.origin].decode(errors="replace")) + 1
 
     def deny(
-        self, reason: Reason, message: str, *, sqlstate: str = "42501", hint: str = "", location: int | None = None
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        sqlstate: str = "42501",
+        hint: str = "",
+        location: int | None = None,
+        applied: tuple[Applied, ...] = (),
     ) -> Deny:
-        return Deny(reason, sqlstate, message, hint, position=self.position(location) if location is not None else None)
+        position = self.position(location) if location is not None else None
+        return Deny(reason, sqlstate, message, hint, position=position, applied=applied)
 
 
 Pass: TypeAlias = Callable[[Case], Case | Deny]

@@ -251,11 +251,13 @@ def _copied(case: Case) -> Deny | None:
 
 
 def _denied(case: Case, written: str, location: int | None = None) -> Deny:
+    why = why_column(case, written.rpartition(".")[2])
     return case.deny(
         Reason.COLUMN_DENIED,
         f"permission denied for column {written}",
-        hint=why_column(case, written.rpartition(".")[2]),
+        hint=why.hint,
         location=location,
+        applied=why.applied,
     )
 
 

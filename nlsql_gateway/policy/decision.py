@@ -35,10 +35,10 @@ class Reason(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """One rule that changed or allowed the statement, for explain and the audit log."""
+    """One rule that changed, allowed or refused the statement, for explain and the audit log."""
 
     rule: str
-    "row_filter, mask, columns, setting"
+    "row_filter, mask, columns, setting; of a refusal deny or columns"
     target: str
     "The relation or column it applied to: public.customers, public.customers.email."
     detail: str = ""
@@ -71,6 +71,8 @@ class Deny:
     functions: tuple[str, ...] = ()
     position: int | None = None
     "Character offset from 1 in the statement's text, where known."
+    applied: tuple[Applied, ...] = field(default=(), compare=False)
+    "The rules that refuse it, for explain and the audit log; none: it is what no rule gives."
 
 
 Decision = Allow | Deny

@@ -149,7 +149,7 @@ def _denials(written: Sequence[Denied], path: Path, faults: Faults) -> tuple[Den
             if pattern.text.partition(".")[0] in open_catalogs.SYSTEM_SCHEMAS:
                 faults.add((*path, index, "tables"), "write system relations under catalogs: close")
         columns = frozenset(denied.columns) if denied.columns is not None else None
-        found.append(Denial(patterns, columns, denied.because))
+        found.append(Denial(patterns, columns, denied.because, faults.line((*path, index))))
     return tuple(found)
 
 

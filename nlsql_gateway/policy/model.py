@@ -108,6 +108,8 @@ class Denial:
     "None: the tables themselves."
     because: str = ""
     "Told to the person refused."
+    line: int = field(default=0, compare=False)
+    "Where it stands in the file."
 
 
 MaskKind = Literal["null", "constant", "partial", "hash", "year", "round", "bucket"]

@@ -60,11 +60,13 @@ def _read(case: Case, use: RelationUse) -> Read | Deny:
         found = access(case.catalog.relations[key], case.principal, case.catalog, case.policy)
         if found is not None:
             return Read(use, key, found)
+    why = why_table(key, case)
     return case.deny(
         Reason.NO_RULE,
         f"permission denied for {use.written}",
-        hint=why_table(key, case),
+        hint=why.hint,
         location=use.location,
+        applied=why.applied,
     )
 
 
@@ -85,10 +87,12 @@ def _named_in_strings(case: Case) -> Deny | None:
         if key is None or key[0] in SYSTEM_SCHEMAS:
             continue
         if access(case.catalog.relations[key], case.principal, case.catalog, case.policy) is None:
+            why = why_table(key, case)
             return case.deny(
                 Reason.NO_RULE,
                 f"permission denied for {text}",
-                hint=why_table(key, case),
+                hint=why.hint,
                 location=location,
+                applied=why.applied,
             )
     return None

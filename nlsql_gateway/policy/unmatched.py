@@ -13,20 +13,24 @@ from nlsql_gateway.policy.model import Denial, Policy, Role, RowFilter
 from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
 from nlsql_gateway.sql import Catalog, Relation
 
+Fault = tuple[int, str]
+"The line of the rule, and what is wrong with it."
+
 
 def unmatched(policy: Policy, catalog: Catalog) -> tuple[str, ...]:
     """One line for each rule that matches nothing, or whose condition or mask does not fit what it matches."""
     relations = [relation for key, relation in catalog.relations.items() if key[0] not in SYSTEM_SCHEMAS]
+    pinned = "timezone" in policy.pins
+    top = (*_filters(policy.filters, relations, catalog, pinned=pinned), *_denials(policy.denials, relations))
     return (
-        *_filters(policy.filters, relations, catalog, pinned="timezone" in policy.pins),
-        *_denials(policy.denials, relations),
+        *(f"line {line}: {fault}" for line, fault in top),
         *(
-            f"role {role.name}: {fault}"
+            f"line {line}: role {role.name}: {fault}"
             for role in policy.roles.values()
-            for fault in (
+            for line, fault in (
                 *_grants(role, relations),
                 *_denials(role.denials, relations),
-                *_filters(role.filters, relations, catalog, pinned="timezone" in policy.pins),
+                *_filters(role.filters, relations, catalog, pinned=pinned),
                 *_masks(role, relations),
                 *_aggregates(role, relations),
             )
@@ -34,26 +38,26 @@ def unmatched(policy: Policy, catalog: Catalog) -> tuple[str, ...]:
     )
 
 
-def _grants(role: Role, relations: list[Relation]) -> Iterator[str]:
+def _grants(role: Role, relations: list[Relation]) -> Iterator[Fault]:
     for grant in role.grants:
         for pattern in grant.tables:
             found = [relation for relation in relations if pattern.matches(relation)]
             if not found:
-                yield f"read: {pattern.text}: there is no such table"
+                yield grant.line, f"read: {pattern.text}: there is no such table"
             for name in sorted((grant.columns or frozenset()) | grant.hidden):
                 if found and all(relation.column(name) is None for relation in found):
-                    yield f"read: {pattern.text}: there is no column {name}"
+                    yield grant.line, f"read: {pattern.text}: there is no column {name}"
 
 
-def _denials(rules: tuple[Denial, ...], relations: list[Relation]) -> Iterator[str]:
+def _denials(rules: tuple[Denial, ...], relations: list[Relation]) -> Iterator[Fault]:
     for rule in rules:
         for pattern in rule.tables:
             found = [relation for relation in relations if pattern.matches(relation)]
             if not found:
-                yield f"deny: {pattern.text}: there is no such table"
+                yield rule.line, f"deny: {pattern.text}: there is no such table"
             for name in sorted(rule.columns or ()):
                 if found and all(relation.column(name) is None for relation in found):
-                    yield f"deny: {pattern.text}: there is no column {name}"
+                    yield rule.line, f"deny: {pattern.text}: there is no column {name}"
 
 
 _CLOCK: Final = re.compile(
@@ -75,32 +79,38 @@ def _moved_by_the_zone(using: Fragment, relation: Relation) -> bool:
 
 def _filters(
     rules: tuple[RowFilter, ...], relations: list[Relation], catalog: Catalog, *, pinned: bool
-) -> Iterator[str]:
+) -> Iterator[Fault]:
     for rule in rules:
         for pattern in rule.tables:
             found = [relation for relation in relations if pattern.matches(relation)]
             if not found:
-                yield f"rows: {pattern.text}: there is no such table"
+                yield rule.line, f"rows: {pattern.text}: there is no such table"
             for relation in found:
                 if not fits(rule.using, relation, catalog):
-                    yield f"rows: {relation.schema}.{relation.name}: it lacks what the condition reads, so it is closed"
+                    yield (
+                        rule.line,
+                        f"rows: {relation.schema}.{relation.name}: it lacks what the condition reads, so it is closed",
+                    )
                 elif not pinned and _moved_by_the_zone(rule.using, relation):
-                    yield f"rows: {relation.schema}.{relation.name}: moved by a client's TimeZone: pin timezone"
+                    yield (
+                        rule.line,
+                        f"rows: {relation.schema}.{relation.name}: moved by a client's TimeZone: pin timezone",
+                    )
 
 
-def _masks(role: Role, relations: list[Relation]) -> Iterator[str]:
+def _masks(role: Role, relations: list[Relation]) -> Iterator[Fault]:
     for mask in role.masks:
         found = [relation.column(mask.column) for relation in relations if mask.table.matches(relation)]
         columns = [column for column in found if column is not None]
         if not columns:
-            yield f"masks: {mask.table.text}.{mask.column}: there is no such column"
+            yield mask.line, f"masks: {mask.table.text}.{mask.column}: there is no such column"
         for column in columns:
             if not masks.fits(mask, column):
                 written = f"{mask.table.text}.{mask.column}"
-                yield f"masks: {written}: {mask.kind} does not fit {column.type}, so all is hidden"
+                yield mask.line, f"masks: {written}: {mask.kind} does not fit {column.type}, so all is hidden"
 
 
-def _aggregates(role: Role, relations: list[Relation]) -> Iterator[str]:
+def _aggregates(role: Role, relations: list[Relation]) -> Iterator[Fault]:
     for rule in role.aggregate_only:
         if not any(rule.table.matches(relation) and relation.column(rule.column) for relation in relations):
-            yield f"aggregate_only: {rule.table.text}.{rule.column}: there is no such column"
+            yield rule.line, f"aggregate_only: {rule.table.text}.{rule.column}: there is no such column"

@@ -43,6 +43,8 @@ def test_explain_shows_the_decision_and_runs_nothing(gateway: RunningGateway, an
     assert "public.customers.email" in (POLICIES / name).read_text().splitlines()[int(line) - 1]
     denied = explain(gateway, "SELECT salary FROM employees")
     assert (denied["verdict"], denied["sqlstate"], denied["sql"]) == ("deny", "42501", None)
+    ((name, line),) = (rule["lines"][0].split(":") for rule in denied["applied"])  # type: ignore[attr-defined]  # JSON
+    assert "hide: [salary]" in (POLICIES / name).read_text().splitlines()[int(line) - 1]
     write = explain(gateway, "DELETE FROM orders")
     assert (write["reason"], write["sqlstate"]) == ("write", "25006")
     asked = explain(gateway, "-- ask: how many products are there")

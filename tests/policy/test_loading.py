@@ -177,16 +177,16 @@ roles:
         "a",
     )
     assert unmatched(of, catalog()) == (
-        "rows: public.none: there is no such table",
-        "deny: public.staff: there is no column salary",
-        "role r: read: public.order: there is no such table",
-        "role r: read: public.staff: there is no column salary",
-        "role r: deny: public.nothing: there is no such table",
-        "role r: rows: public.customer: there is no such table",
-        "role r: rows: public.orders: it lacks what the condition reads, so it is closed",
-        "role r: masks: public.customers.mail: there is no such column",
-        "role r: masks: public.customers.salary: hash does not fit integer, so all is hidden",
-        "role r: aggregate_only: public.*.wage: there is no such column",
+        "line 5: rows: public.none: there is no such table",
+        "line 6: deny: public.staff: there is no column salary",
+        "line 10: role r: read: public.order: there is no such table",
+        "line 10: role r: read: public.staff: there is no column salary",
+        "line 9: role r: deny: public.nothing: there is no such table",
+        "line 12: role r: rows: public.customer: there is no such table",
+        "line 13: role r: rows: public.orders: it lacks what the condition reads, so it is closed",
+        "line 15: role r: masks: public.customers.mail: there is no such column",
+        "line 16: role r: masks: public.customers.salary: hash does not fit integer, so all is hidden",
+        "line 18: role r: aggregate_only: public.*.wage: there is no such column",
     )
 
 

@@ -93,7 +93,7 @@ def test_what_nobody_would_write_on_purpose(database: Company) -> None:
         "user tom: without roles nothing can be read",
     ]
     found = list(policy_tools.findings(policy, database.catalog))
-    assert "role a: read: public.nowhere: there is no such table" in found
+    assert "line 5: role a: read: public.nowhere: there is no such table" in found
     assert found[-1] == f"user ida: no table of {database.catalog.database} can be read"
     assert not list(policy_tools.findings(load(BASE, "a.yaml"), database.catalog))
 
