@@ -45,7 +45,8 @@ ROWS: Final = f"SELECT c.oid::int8, c.reltuples::float8 {_RELATIONS_FROM} AND c.
 
 COLUMNS: Final = f"""
 SELECT a.attrelid::int8 AS id, a.attnum::int, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
-    a.attnotnull, coalesce(d.description, ''), a.attgenerated <> '', a.attcollation NOT IN (0, 100),
+    a.attnotnull, coalesce(d.description, ''), a.attgenerated <> '',
+    a.attcollation NOT IN (0, 100) AND (a.attcollation, t.typcollation) <> (950, 950),
     coalesce((SELECT pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e
         WHERE e.enumtypid = coalesce(nullif(t.typbasetype, 0), t.oid)), '{{}}')
 FROM pg_catalog.pg_attribute a

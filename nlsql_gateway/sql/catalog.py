@@ -22,7 +22,7 @@ class Column:
     comment: str = ""
     generated: bool = False
     collated: bool = False
-    "It has another collation than the database's (100 in pg_collation), its own or its type's."
+    "It has another collation than the database's (100 in pg_collation), and than C (950) where its type has that."
     values: tuple[str, ...] = ()
     "All that it may hold: the labels of its enumeration, or the texts of a CHECK (column IN (...)); empty: anything."
 
