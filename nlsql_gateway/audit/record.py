@@ -61,7 +61,7 @@ class Ruling:
     sqlstate: str
     "What the client was told; 00000 when allowed."
     rules: tuple[str, ...]
-    "The policy's rules that changed or allowed it."
+    "The policy's rules that changed, allowed or refused it."
     relations: tuple[str, ...]
     "Every relation read, schema.name."
     functions: tuple[str, ...]
