@@ -362,7 +362,7 @@ def model_versions(config: Path) -> Iterator[str]:
     model, urls = _tritons(config)
     for url in urls:
         for version in rollout.versions(url, model):
-            yield f"{url} {model} {version.number} {version.state} {version.reason}".rstrip()
+            yield f"{url} {model} {version.number} {version.state} {version.named or version.reason}".rstrip()
 
 
 def load_model(config: Path) -> Iterator[str]:
@@ -379,12 +379,12 @@ def _tritons(config: Path) -> tuple[str, tuple[str, ...]]:
     return ask.model, ask.urls or (ask.url,)
 
 
-def serve_model(grpc_port: int, models: tuple[str, ...], *, ready: Callable[[str, int], None]) -> None:
+def serve_model(grpc_port: int, models: tuple[str, ...], *, adapter: str, ready: Callable[[str, int], None]) -> None:
     """Serve the model repository through Triton alone until SIGTERM or SIGINT."""
     from nlsql_gateway.embedded import serving
 
     log.configure("info", "json")
-    serving.run(grpc_port, models, ready=ready)
+    serving.run(grpc_port, models, adapter=adapter, ready=ready)
 
 
 def demo(*, once: bool) -> int:

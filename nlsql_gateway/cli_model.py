@@ -25,15 +25,16 @@ def model_pull(*, verify: bool) -> None:
 @model.command("serve")
 @click.option("--grpc-port", default=8001, show_default=True, help="0: any free port.")
 @click.option("--model", "models", multiple=True, help="A model of the repository; default: the embedded one.")
-def model_serve(grpc_port: int, models: tuple[str, ...]) -> None:
+@click.option("--adapter", default="", help="A LoRA adapter (GGUF) for the embedded model; none: not even its own.")
+def model_serve(grpc_port: int, models: tuple[str, ...], adapter: str) -> None:
     """Serve the model repository through Triton alone, until SIGTERM. Prints "ready HOST PORT"."""
-    app.serve_model(grpc_port, models, ready=lambda host, port: click.echo(f"ready {host} {port}"))
+    app.serve_model(grpc_port, models, adapter=adapter, ready=lambda host, port: click.echo(f"ready {host} {port}"))
 
 
 @model.command("versions")
 @_config
 def model_versions(config: Path) -> None:
-    """The versions of ask.model that each Triton knows, the newest first, and their state."""
+    """The versions of ask.model that each Triton knows, the newest first: their state, and what files one serves."""
     for line in app.model_versions(config):
         click.echo(line)
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # has no stubs
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from nlsql_gateway.ask.triton import address, probe
+from nlsql_gateway.ask.triton import address, probe, told_version
 from nlsql_gateway.errors import ModelUnavailable
 
 LOAD_TIMEOUT = 600.0
@@ -31,12 +31,19 @@ class Version:
     "As Triton says: READY, UNAVAILABLE, LOADING, UNLOADING."
     reason: str
     "Of the state, one line; empty when there is none to tell."
+    named: str = ""
+    "What one that is ready names as its version, if it tells: digests of the model's file and of its adapter's."
 
 
 def versions(url: str, model: str) -> list[Version]:
     """Those that Triton at ``url`` knows of, the newest first. Raises ConfigError, ModelUnavailable."""
     with _client(url, f"Triton at {url} does not tell its models") as client:
-        return _versions(client, model)
+        return [
+            replace(version, named=told_version(client, model, version.number, timeout=CANARY_TIMEOUT))
+            if version.state == "READY"
+            else version
+            for version in _versions(client, model)
+        ]
 
 
 def load(url: str, model: str) -> str:

@@ -43,6 +43,9 @@ _NUMBERS = {
 }
 "Inputs of newer vLLM backends that ask for these outputs; sent only to a model that has them."
 
+_ONLY_VERSION = "only_version"
+"Input of the embedded model: to be told the output ``model_version`` at once, and no answer."
+
 _CONSTRAINED = frozenset({"python"})
 "Backends whose models take a GBNF ``grammar``; to vLLM it is an unknown sampling parameter, hence an error."
 
@@ -129,6 +132,23 @@ def probe(url: str, model: str, *, timeout: float, version: str = "") -> bool:
         client.close()
 
 
+def told_version(client: BlockingClient, model: str, version: str, *, timeout: float) -> str:
+    """What version ``version`` of ``model`` names as its version, without asking it; empty when it cannot tell."""
+    metadata = client.get_model_metadata(model, version, client_timeout=timeout)
+    if _ONLY_VERSION not in {tensor.name for tensor in metadata.inputs}:
+        return ""
+    answers: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
+    client.start_stream(lambda result, error: answers.put((result, error)), stream_timeout=timeout)
+    try:
+        client.async_stream_infer(model, _version_inputs(), model_version=version)
+        result, error = answers.get(timeout=timeout)
+    except queue.Empty:
+        return ""
+    finally:
+        client.stop_stream()
+    return "" if error is not None else next(iter(_strings(result, "model_version")), "")
+
+
 class TritonGenerator:
     """A Generator. ``url`` is ``grpc://host:port``, or ``grpcs://`` for TLS checked against the system's authorities
     or those in ``root_certificates`` (a PEM file's path). ``version`` is the number of one of the model's versions at
@@ -183,9 +203,12 @@ class TritonGenerator:
             raise fault from error
 
     async def serving(self) -> str:
-        """See Generator: the number of the version that serves, and what its configuration names as its version."""
+        """See Generator: the number of the version that serves, and what that or its configuration names as its own."""
         try:
-            traits = self._traits = await _read_traits(self._connected(), self._model, self._version, READY_TIMEOUT)
+            client = self._connected()
+            traits = self._traits = await _read_traits(client, self._model, self._version, READY_TIMEOUT)
+            if _ONLY_VERSION in traits.inputs:
+                return f"{traits.number} {await self._told_version(client)}".rstrip()
         except (InferenceServerException, grpc.RpcError) as error:
             raise self._fault(error, READY_TIMEOUT) from error
         return f"{traits.number} {traits.label}".rstrip()
@@ -194,6 +217,23 @@ class TritonGenerator:
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.close()
+
+    async def _told_version(self, client: InferenceServerClient) -> str:
+        async def requests() -> AsyncIterator[dict[str, Any]]:
+            yield {"model_name": self._model, "model_version": self._version, "inputs": _version_inputs()}
+
+        told = ""
+        responses = client.stream_infer(requests(), stream_timeout=READY_TIMEOUT, headers={"triton_grpc_error": "true"})
+        try:
+            async for result, error in responses:
+                if error is not None:
+                    raise error
+                told = next(iter(_strings(result, "model_version")), told)
+                if _is_last(result):
+                    break
+        finally:
+            responses.cancel()
+        return told
 
     async def _generate(self, prompt: str, sampling: Sampling, timeout: float) -> Completion:
         client = self._connected()
@@ -304,6 +344,10 @@ def _inputs(prompt: str, parameters: dict[str, object]) -> list[InferInput]:
         _flag("exclude_input_in_output", value=True),
         _text("sampling_parameters", json.dumps(parameters)),
     ]
+
+
+def _version_inputs() -> list[InferInput]:
+    return [_text("text_input", ""), _flag(_ONLY_VERSION, value=True)]
 
 
 def _sampling_parameters(sampling: Sampling, traits: _Traits) -> dict[str, object]:

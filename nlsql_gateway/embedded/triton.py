@@ -53,8 +53,9 @@ class EmbeddedTriton:
     """One server on ``model_repository`` that loads ``models``; a context manager that starts and stops it.
 
     ``grpc_port`` 0: any free one. ``model_file`` is the GGUF that the embedded model reads and ``model_version`` what
-    it names as its version; a repository without that model needs neither. ``environment`` is added to the models'.
-    ``cache`` is the folder that keeps the backend directory between runs.
+    it names as its version; a repository without that model needs neither. ``adapter`` is the path of a LoRA for it;
+    empty: its own, if it has one; "none": none. ``environment`` is added to the models'. ``cache`` is the folder that
+    keeps the backend directory between runs.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class EmbeddedTriton:
         *,
         model_file: Path | None = None,
         model_version: str = "",
+        adapter: str = "",
         environment: Mapping[str, str] | None = None,
         cache: Path | None = None,
     ) -> None:
@@ -76,6 +78,11 @@ class EmbeddedTriton:
         self._environment = {
             **({"NLSQL_MODEL_FILE": str(model_file.resolve())} if model_file is not None else {}),
             **({"NLSQL_MODEL_VERSION": model_version} if model_version else {}),
+            **(
+                {"NLSQL_MODEL_ADAPTER": adapter if adapter == "none" else str(Path(adapter).resolve())}
+                if adapter
+                else {}
+            ),
             **(environment or {}),
         }
         self._cache = (CACHE if cache is None else cache).expanduser()

@@ -14,7 +14,6 @@ Triton's Python backend, README: "Decoupled mode", "Request Cancellation Handlin
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import json
 import os
@@ -34,6 +33,7 @@ import triton_python_backend_utils as pb_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
 from slots import CancelledError, Lease, QueueTimeoutError, Slots
+from weights import Weights, WeightsError, find
 
 _NUMBERS = {
     "max_tokens": "n_predict",
@@ -100,10 +100,11 @@ class TritonPythonModel:
             key: value["string_value"] for key, value in json.loads(args["model_config"])["parameters"].items()
         }
         environment = os.environ  # noqa: TID251 - not the gateway's process but Triton's
-        file = Path(parameters["model_file"] or environment.get("NLSQL_MODEL_FILE", ""))
-        if not file.is_file():
-            raise RuntimeError("no model file: set the parameter model_file in config.pbtxt or NLSQL_MODEL_FILE")
-        self._version = environment.get("NLSQL_MODEL_VERSION") or _digest(file)[:12]
+        try:
+            weights = find(parameters, environment, Path(__file__).parent)
+        except WeightsError as error:
+            raise RuntimeError(str(error)) from None
+        self._version = weights.version
         self._context = int(parameters["context"])
         self._queue_timeout = float(parameters["queue_timeout"])
         count = int(parameters["slots"])
@@ -111,7 +112,7 @@ class TritonPythonModel:
         self._folder = Path(tempfile.mkdtemp(prefix="nlsql-llama-", dir=_short_folder()))
         self._key = secrets.token_hex(16)
         threads = _processors() if parameters["threads"] == "auto" else int(parameters["threads"])
-        self._server = self._start(file, count, threads, int(parameters["batch"]))
+        self._server = self._start(weights, count, threads, int(parameters["batch"]))
         self._limit = count + int(parameters["queue_size"])
         self._open = 0
         self._lock = threading.Lock()
@@ -125,17 +126,19 @@ class TritonPythonModel:
         if not (isinstance(answer, dict) and answer.get("choices", [{}])[0].get("text")):
             raise RuntimeError("the model is loaded, but does not answer")
         pb_utils.Logger.log_info(
-            f"{file.name} {self._version}: {count} slots of {self._context} tokens, {threads} threads"
+            f"{weights.file.name} {self._version}: {count} slots of {self._context} tokens, {threads} threads"
         )
 
-    def _start(self, file: Path, count: int, threads: int, batch: int) -> Any:
+    def _start(self, weights: Weights, count: int, threads: int, batch: int) -> Any:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)  # noqa: TID251 - before libgomp is loaded
         try:
             import xllamacpp
         except ImportError as error:
             raise RuntimeError(f"xllamacpp cannot be loaded: {error}") from error
         params = xllamacpp.CommonParams()
-        params.model.path = str(file)
+        params.model.path = str(weights.file)
+        if weights.adapter is not None:
+            params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(weights.adapter), 1.0)]
         params.n_parallel = count
         params.n_ctx = self._context * count
         params.n_batch = params.n_ubatch = batch
@@ -152,12 +155,19 @@ class TritonPythonModel:
         try:
             return xllamacpp.Server(params)
         except Exception as error:
-            raise RuntimeError(f"llama.cpp cannot load {file.name}: {error}") from error
+            if weights.adapter is not None:
+                made_for = f"with the adapter {weights.adapter}: is that a whole LoRA made for this model?"
+                raise RuntimeError(f"llama.cpp cannot load {weights.file.name} {made_for} ({error})") from error
+            raise RuntimeError(f"llama.cpp cannot load {weights.file.name}: {error}") from error
 
     def execute(self, requests: list[Any]) -> None:
         """Decoupled: each request is answered by its own thread through its response sender."""
         for request in requests:
             sender = request.get_response_sender()
+            if _input(request, "only_version", False):
+                told = self._response(_Question("", {}, False, False, frozenset({"model_version"})), _Answer(), "")
+                sender.send(told, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+                continue
             with self._lock:
                 admitted = self._open < self._limit
                 self._open += admitted
@@ -372,11 +382,6 @@ def _end_with(parent: int, stopping: threading.Event) -> None:
     while not stopping.wait(1.0):
         if os.getppid() != parent:
             os._exit(1)
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _short_folder() -> str | None:
