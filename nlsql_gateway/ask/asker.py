@@ -138,6 +138,8 @@ class Asker:
             first = await self._try(asked, self._write(asked, relations), Sampling(self._max_tokens))
         except Unanswerable as error:
             raise Unanswerable(error.message, hint=_names_hint(asked.schema), detail=error.detail) from error
+        if self._is_cut(first):
+            raise _cut_short(first, self._max_tokens)
         tried = [first]
         late = asked.end - asked.timeout + self._patience
         if self._samples and is_doubtful(first) and not first.strange and monotonic() < late:
@@ -150,6 +152,8 @@ class Asker:
             attempt = Attempt(failed.sql, _short(failed.problem.message if failed.problem is not None else ""))
             again = await self._try(asked, self._write(asked, relations, attempt), Sampling(self._max_tokens))
             tried.append(again)
+            if self._is_cut(again):
+                raise _given_up(failed, asked.schema)
             if again.sql == failed.sql and not again.passed:
                 raise _given_up(again, asked.schema)  # it will repeat itself a third time, for it decodes greedily
             failed = again
@@ -192,6 +196,10 @@ class Asker:
             prompt.text, replace(sampling, stop=prompt.stop), timeout=max(0.001, asked.end - monotonic())
         )
         return await try_out(completion, asked.question, asked.schema, asked.check, asked.look)
+
+    def _is_cut(self, tried: Tried) -> bool:
+        """It failed and has no end: asked again the model mostly loses itself again, at full length."""
+        return not tried.passed and tried.completion.tokens >= self._max_tokens
 
     async def _sample(self, asked: _Asked, prompt: Prompt, first: Tried, late: float) -> list[Tried]:
         """Further answers, asked side by side: the server reads their common prompt once.
@@ -256,6 +264,14 @@ def _given_up(failed: Tried, schema: Catalog) -> AskError:
         f"no valid SQL was found: {_short(problem.message)}",
         hint="say it in other words, name the tables or columns you mean, or write SQL",
         detail=detail,
+    )
+
+
+def _cut_short(failed: Tried, tokens: int) -> NoValidSql:
+    return NoValidSql(
+        f"no valid SQL was found: the model's answer came to no end within {tokens} tokens",
+        hint="ask for less at a time, or raise ask.max_tokens",
+        detail=f"It began with: {failed.sql}",
     )
 
 

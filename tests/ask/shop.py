@@ -48,7 +48,7 @@ SHOP = catalog(
 
 
 class Scripted:
-    """A Generator that gives one text after the other, and keeps the prompts it was given."""
+    """A Generator that gives one text after the other, a token a word, and keeps the prompts it was given."""
 
     def __init__(self, *texts: str, model: str = "scripted", pause: float = 0.0) -> None:
         self.texts = list(texts)
@@ -63,7 +63,8 @@ class Scripted:
         await asyncio.sleep(self.pause)
         if not self.texts:
             raise ModelUnavailable("the script is over")
-        return Completion(self.texts.pop(0), self.model, self.version)
+        text = self.texts.pop(0)
+        return Completion(text, self.model, self.version, tokens=len(text.split()))
 
     async def ready(self) -> None:
         """It always is."""

@@ -73,6 +73,31 @@ def test_repairs_are_counted() -> None:
     assert caught.value.detail == "The last attempt was: SELECT bad(3)"
 
 
+ENDLESS = "SELECT concat(" + "'Author', " * 100 + "'x'"
+
+
+def test_an_answer_without_end_is_not_asked_for_again() -> None:
+    model = Scripted(ENDLESS, "SELECT count(*) FROM customers")
+    with pytest.raises(NoValidSql) as caught:
+        ask(model, faults={"Author": "syntax error at end of input"})
+    assert len(model.prompts) == 1
+    assert caught.value.message == "no valid SQL was found: the model's answer came to no end within 100 tokens"
+    assert caught.value.detail == f"It began with: {ENDLESS}"
+
+
+def test_a_repair_without_end_is_the_last() -> None:
+    model = Scripted("SELECT bad(1)", ENDLESS, "SELECT count(*) FROM customers")
+    with pytest.raises(NoValidSql) as caught:
+        ask(model, faults={"Author": "syntax error at end of input", "bad": "function bad(integer) does not exist"})
+    assert len(model.prompts) == 2
+    assert caught.value.message == "no valid SQL was found: function bad(integer) does not exist"
+
+
+def test_a_long_answer_that_passes_is_one() -> None:
+    long = "SELECT name FROM customers WHERE id = 0" + " OR id = 1" * 30
+    assert ask(Scripted(long), "Names of customers?").sql == long
+
+
 def test_no_repairs_may_be_wanted() -> None:
     model = Scripted("SELECT bad(1)", "SELECT 2")
     with pytest.raises(NoValidSql):
