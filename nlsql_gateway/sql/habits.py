@@ -34,9 +34,11 @@ def settle(sql: str, catalog: Catalog) -> str:
     Raises StatementError (not readable), LimitError.
     """
     tree = parse(sql)
-    kind_of = kinds_of(tree, catalog)
-    changed = [one(tree, kind_of) for one in PASSES]
-    return tree.sql(dialect="postgres", normalize_functions=False) if any(changed) else sql
+    kind_of, changed = kinds_of(tree, catalog), False
+    for one in PASSES:
+        if one(tree, kind_of):
+            kind_of, changed = kinds_of(tree, catalog), True  # what a pass has put in has a kind, too
+    return tree.sql(dialect="postgres", normalize_functions=False) if changed else sql
 
 
 def divide(tree: exp.Query, kind_of: KindOf) -> bool:

@@ -11,6 +11,8 @@ from nlsql_gateway.errors import GatewayError
 
 STEPS = {
     "prepare": "read pairs and schemas, leave out what must not be learnt from",
+    "restyle": "write the golds as people want them answered",
+    "check": "run the golds, write the pairs with the prompts that the gateway asks",
 }
 """Step -> what it does. ``nlsql_gateway.training.STEP`` has a click command named ``command``."""
 

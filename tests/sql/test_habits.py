@@ -34,6 +34,14 @@ BOOKS = catalog(
             ),
         ),
         ("SELECT price / pages FROM books", "SELECT price / NULLIF(pages, 0) FROM books"),
+        # Also where the measure is shown because it is sorted by.
+        (
+            "SELECT title FROM books GROUP BY title ORDER BY SUM(pages) / 4",
+            (
+                "SELECT title, CAST(SUM(pages) AS DECIMAL) / 4 FROM books GROUP BY title "
+                "ORDER BY CAST(SUM(pages) AS DECIMAL) / 4"
+            ),
+        ),
         # Nulls sort as the largest.
         (
             "SELECT title FROM books ORDER BY price DESC LIMIT 5",
