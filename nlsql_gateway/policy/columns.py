@@ -25,6 +25,7 @@ from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.functions import callable_by_attribute
 from nlsql_gateway.policy.merged import Merged
 from nlsql_gateway.policy.origin import TABLEOID, tells_origin
+from nlsql_gateway.policy.whole_rows import without_names
 from nlsql_gateway.policy.words import why_column
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.quoting import folded
@@ -209,7 +210,7 @@ def _joined(case: Case) -> Deny | None:
             continue
         assert read.access is not None
         hidden = read.access.hidden
-        if read.use.renames and read.use.called in alone:
+        if read.use.renames and read.use.called in alone and not without_names(case, read.use.called):
             return case.deny(
                 Reason.CONSTRUCT,
                 f"the whole row {read.use.called} is not allowed where its alias gives the columns other names",

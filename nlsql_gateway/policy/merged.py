@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from nlsql_gateway.policy.case import Case, Read
 from nlsql_gateway.policy.leakproof import plain, simple, written
+from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
 from nlsql_gateway.sql.grammar import Node
 from nlsql_gateway.sql.survey import strings
 
@@ -23,8 +24,13 @@ _UNNAMED: Final = frozenset(
 )
 """What an unnamed output column may be called besides the names that are written in it (FigureColname)."""
 
-_SCALARS: Final = frozenset({"generate_series", "generate_subscripts", "regexp_split_to_table", "string_to_table"})
-"""Functions in FROM that give one column, called as the alias or the function is."""
+_SCALARS: Final = frozenset(
+    """generate_series generate_subscripts regexp_split_to_table regexp_matches string_to_table json_array_elements
+    jsonb_array_elements json_array_elements_text jsonb_array_elements_text json_object_keys jsonb_object_keys
+    jsonb_path_query""".split()  # noqa: SIM905 - a table to be read
+)
+"""Functions in FROM that give one column, called as the alias or the function is, or ``value``: all of pg_catalog's of
+these names do."""
 
 
 class Merged:
@@ -95,6 +101,8 @@ class Merged:
             found = None if sides[0] is None or sides[1] is None else sides[0] | sides[1]
         else:
             found = self._of_function(body) if tag == "RangeFunction" else None
+            if tag in _TABLES_OF_THEIR_OWN:
+                found = _written(body)  # their COLUMNS have names, and more is written there
         return None if found is None else found | renamed
 
     def _relation(self, body: Node, *, whole: bool) -> Names | None:
@@ -129,14 +137,18 @@ class Merged:
     def _of_function(self, body: Node) -> Names | None:
         items = body["functions"][0]["List"]["items"]
         call = items[0].get("FuncCall")
-        if "coldeflist" in body or len(body["functions"]) != 1 or call is None:
+        if len(body["functions"]) != 1 or call is None:
             return None
+        if "coldeflist" in body:  # all its columns (manual, 7.2.1.4)
+            return frozenset({"ordinality", *(one["ColumnDef"]["colname"] for one in body["coldeflist"])})
         name = strings(call["funcname"])[-1]
+        if any(function.schema not in SYSTEM_SCHEMAS for function in self.case.catalog.functions.get(name, ())):
+            return None  # one of the database's own could be meant
         values = name == "unnest" and all(self._holds_values(one) for one in call.get("args", ()))
         if name not in _SCALARS and not values:
             return None
         called = {body["alias"]["aliasname"]} if "alias" in body else set()
-        return frozenset({name, "ordinality", *called})
+        return frozenset({name, "ordinality", "value", *called})
 
     def _holds_values(self, array: Node) -> bool:
         """Whether it is an array of values, not of rows, of which unnest() would make columns."""
@@ -175,6 +187,9 @@ class Merged:
                 found |= _written(target["val"]) | _UNNAMED
         return frozenset(found)
 
+
+_TABLES_OF_THEIR_OWN: Final = frozenset({"RangeTableFunc", "JsonTable"})
+"""XMLTABLE and JSON_TABLE."""
 
 _ADDING: Final = ("aliascolnames", "search_clause", "cycle_clause")
 """Parts of a CTE with names of columns."""

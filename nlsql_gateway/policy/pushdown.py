@@ -20,6 +20,7 @@ from typing import Final
 
 from nlsql_gateway.policy.case import Read
 from nlsql_gateway.policy.grouping import tables_of
+from nlsql_gateway.policy.leakproof import written
 from nlsql_gateway.policy.literals import string
 from nlsql_gateway.sql import Column
 from nlsql_gateway.sql.grammar import Node
@@ -49,19 +50,24 @@ class _Parameters:
 
 
 def conditions(
-    survey: Survey, reads: Sequence[Read], own_operators: frozenset[str] | None = None
+    survey: Survey,
+    reads: Sequence[Read],
+    own_operators: frozenset[str] | None = None,
+    declared: Sequence[Node] = (),
 ) -> Mapping[int, tuple[str, ...]]:
     """For each table with a row filter, by its location: what to add to that filter.
 
     ``own_operators`` are the catalog's: with an = of their own, or where it is not known, texts are not compared with
-    parameters.
+    parameters. ``declared`` are the types of a PREPARE's parameters: one of a type that would not do inside, such as
+    oid, keeps its comparison outside.
     """
     concerned = filtered(reads)
     found: dict[int, tuple[str, ...]] = {}
     if concerned:
         parameters = Counter(survey.parameters)
+        strange = {number for number, kind in enumerate(declared, 1) if not _is_usual(kind.get("TypeName", {}))}
         once = _Parameters(
-            frozenset(number for number, count in parameters.items() if count == 1),
+            frozenset(number for number, count in parameters.items() if count == 1) - strange,
             own_operators is not None and "=" not in own_operators,
         )
         for select in survey.selects:
@@ -166,6 +172,10 @@ def _parameter(kind: str, operator: str, number: int, once: _Parameters) -> str:
     if kind == "bigint":
         return f"(OPERATOR(pg_catalog.+) COALESCE(NULL::bigint, ${number}))" if operator == "=" else ""
     return f"${number}" if kind in _INTEGERS or kind == "uuid" else ""
+
+
+def _is_usual(kind: Node) -> bool:
+    return written(kind) != "" or strings(kind.get("names", [])) in (("unknown",), ("pg_catalog", "numeric"))
 
 
 def terms(where: Node) -> Iterator[Node]:

@@ -19,7 +19,7 @@ from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.grouping import additions
 from nlsql_gateway.policy.leaks import unfenced
 from nlsql_gateway.policy.literals import string
-from nlsql_gateway.policy.origin import TABLEOID, tells_origin
+from nlsql_gateway.policy.origin import TABLEOID, Star, stars, tells_origin
 from nlsql_gateway.policy.pushdown import conditions
 from nlsql_gateway.policy.sensitive import Shown
 from nlsql_gateway.policy.settings import readable_names
@@ -70,6 +70,8 @@ def rewrite(case: Case) -> Case | Deny:
             splices += shortened
     for block in case.blocks:
         splices += splicer.having(block)
+    if splicer.placed and any(tells_origin(case, read) for read in restricted):
+        splices += [splicer.star(star) for star in stars(case) or ()]
     for addition in additions(case.survey, case.reads):
         at = addition.location - case.statement.origin
         splices.append(Splice(at, at, addition.text))
@@ -135,7 +137,8 @@ class _Splicer:
         self.unfenced = unfenced(case)
         fenced = [read for read in case.reads if read.use.location not in self.unfenced]
         own = case.catalog.own_operators
-        self.inside = conditions(case.survey, fenced, own)
+        declared = case.statement.node.get("PrepareStmt", {}).get("argtypes", ())
+        self.inside = conditions(case.survey, fenced, own, declared)
         self.tied = correlations(case.survey, case.reads, fenced, own)
         read = [column for read in case.reads if read.access is not None for column in read.access.relation.columns]
         self.veiled = could_tell(case.survey, case.catalog, read)
@@ -178,6 +181,10 @@ class _Splicer:
         first = self.at[use.location - self.origin]
         table = self._names(first, len(use.fields) - 2) + 2
         return Splice(self._start(first), self._start(table), "")
+
+    def star(self, star: Star) -> Splice:
+        first = self.at[star.location - self.origin]
+        return self._splice(first, self._names(first, star.fields), star.text)
 
     def having(self, block: Block) -> list[Splice]:
         """HAVING that groups are large enough; the person's own is computed on those only."""

@@ -91,12 +91,20 @@ LEFT JOIN pg_catalog.pg_type r ON r.oid = o.oprright
 WHERE o.oprnamespace <> 'pg_catalog'::regnamespace
     AND 'pg_catalog'::regnamespace IN (l.typnamespace, r.typnamespace)"""
 
+# Not rows: a call of such a name is no cast (FuncNameAsType). Arrays have names that nobody writes.
+TYPES: Final = f"""
+SELECT n.nspname::text, t.typname::text
+FROM pg_catalog.pg_type t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace AND {_SCHEMAS}
+WHERE t.typtype IN ('b', 'd', 'e', 'r', 'm') AND t.typisdefined AND n.nspname <> 'pg_catalog'
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid)"""
+
 # SHA-256, since a server in FIPS mode refuses md5(). convert_to its own encoding: the bytes as they are.
 SIGNATURE: Final = "SELECT " + ",\n".join(
     f"""(SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
         pg_catalog.string_agg(q::text, E'\\n' ORDER BY q::text COLLATE "C"), pg_catalog.getdatabaseencoding())), 'hex')
     FROM ({query}) q)"""
-    for query in (SERVER, RELATIONS, COLUMNS, CONSTRAINTS, CHECKS, PARENTS, FUNCTIONS, OPERATORS)
+    for query in (SERVER, RELATIONS, COLUMNS, CONSTRAINTS, CHECKS, PARENTS, FUNCTIONS, OPERATORS, TYPES)
 )
 """Not ``ROWS``: what ANALYZE estimates is no change."""
 
@@ -139,7 +147,8 @@ async def read(connection: asyncpg.Connection, last: Picture | None, opens_with:
         parents = await connection.fetch(PARENTS)
         functions = await connection.fetch(FUNCTIONS)
         operators = await connection.fetch(OPERATORS)
-    catalog = build(tuple(server), relations, rows, columns, constraints, parents, functions, operators, checks)
+        types = await connection.fetch(TYPES)
+    catalog = build(tuple(server), relations, rows, columns, constraints, parents, functions, operators, checks, types)
     if last is not None and last.catalog.version == catalog.version:
         return Picture(last.catalog, signature)
     return Picture(catalog, signature)
@@ -155,6 +164,7 @@ def build(
     functions: Rows,
     operators: Rows = (),
     checks: Rows = (),
+    types: Rows = (),
 ) -> Catalog:
     """The Catalog of the queries' rows, its version computed."""
     database, server_version, search_path, folds_beyond_ascii = server
@@ -217,6 +227,7 @@ def build(
         found,
         {name: tuple(sorted(overloads, key=_function_values)) for name, overloads in by_name.items()},
         frozenset(row[0] for row in operators),
+        frozenset((schema, name) for schema, name in types),
         folds_beyond_ascii,
     )
     return replace(catalog, version=version(catalog))
@@ -255,6 +266,7 @@ def version(catalog: Catalog) -> str:
     for name in sorted(catalog.functions):
         add([_function_values(function) for function in catalog.functions[name]])
     add(sorted(catalog.own_operators or ()))
+    add(sorted(catalog.own_types))
     return digest.hexdigest()
 
 

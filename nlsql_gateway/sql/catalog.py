@@ -97,6 +97,8 @@ class Catalog:
     "By bare name; all overloads in all schemas."
     own_operators: frozenset[str] | None = None
     "Symbols of operators outside pg_catalog that take one of its types: any could be meant. None: not known."
+    own_types: frozenset[tuple[str, str]] = frozenset()
+    "(schema, name) of the enumerations, domains, ranges and base types outside pg_catalog; rows of tables left out."
     folds_beyond_ascii: bool = False
     "Its encoding has single bytes only: there the server makes other letters of unquoted names small too."
     memo: Memo = field(init=False, default_factory=Memo, compare=False, repr=False)

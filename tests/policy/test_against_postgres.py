@@ -331,7 +331,7 @@ def test_a_condition_on_a_key_uses_its_index(database: Company) -> None:
 @pytest.mark.parametrize("of", ["oid", "regclass", "bigint", "integer", "numeric", "float8"])
 def test_no_declared_type_of_a_parameter_makes_a_hidden_row_fail(database: Company, of: str) -> None:
     """bigint = oid compares two oids, and not every bigint is one (manual, "Operators", type resolution): then
-    it is refused, whatever the rows are.
+    the comparison stays outside of the fence.
     """
     database.server.execute(
         "CREATE TABLE large AS SELECT * FROM (VALUES (7::bigint, 'EU'), (5000000000, 'US')) AS x(id, region);"
@@ -355,12 +355,7 @@ def test_no_declared_type_of_a_parameter_makes_a_hidden_row_fail(database: Compa
             await connection.close()
 
     try:
-        if of in ("oid", "regclass"):
-            for change in ("SELECT", "DELETE FROM large WHERE region = 'US'"):
-                database.server.execute(change, DATABASE)
-                with pytest.raises(asyncpg.UndefinedFunctionError, match=rf"operator does not exist: .*\+ {of}"):
-                    asyncio.run(run())
-        else:
-            assert asyncio.run(run()) == [("EU",)]
+        assert asyncio.run(run()) == [("EU",)]
+        assert ("COALESCE" in sql) == (of not in ("oid", "regclass"))
     finally:
         database.server.execute("DROP TABLE large", DATABASE)
