@@ -39,13 +39,14 @@ test-pure: install ## the rooms that are compiled, tested as plain Python
 
 TORCH := $(HOME)/.cache/nlsql-gateway/torch
 
-$(TORCH)/.installed:
+$(TORCH)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(TORCH)
-	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch transformers numpy
+	NLSQL_PURE=1 $(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --config-settings editable_mode=compat --editable '.[training]'
 	@touch $@
 
-test-torch: install $(TORCH)/.installed ## the Transformers model in Triton; fetches torch the first time (3 GB, 6 GB on the disk)
-	$(BIN)/python -m pytest tests/model_repository/test_transformers.py
+test-torch: install $(TORCH)/.installed ## training, and the Transformers model in Triton; fetches torch the first time (3 GB, 6 GB on the disk)
+	$(BIN)/python -m pytest tests/training/test_rehearsal.py tests/model_repository/test_transformers.py
 
 proof: install ## random queries under random policies, against row security and filtered copies (QUERIES=20000 SEED=1000)
 	$(BIN)/python -m tests.proof --queries $(or $(QUERIES),20000) $(if $(SEED),--seed $(SEED))

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,9 +82,19 @@ def _turn(turn: Mapping[str, str]) -> str:
     return f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n"
 
 
+def chatml(turns: Iterable[Mapping[str, str]]) -> str:
+    """The prompt of the family ``chatml`` for these turns, whose answer the model is to go on with."""
+    return f"{''.join(map(_turn, turns))}<|im_start|>assistant\n```sql\n"
+
+
+FENCE_END = "\n```<|im_end|>"
+"What ends an answer of the family ``chatml``."
+
+
 def _chatml(tables: str, question: str, failed: Attempt | None, before: Topic | None) -> Prompt:
-    talk = _chat(tables, question, failed, before).text
-    return Prompt(f"{talk}<|im_start|>assistant\n```sql\n", ("```", "<|im_end|>"))
+    talk = turns_of(_chat(tables, question, failed, before).text)
+    assert talk is not None
+    return Prompt(chatml(talk), ("```", "<|im_end|>"))
 
 
 def _chat(tables: str, question: str, failed: Attempt | None, before: Topic | None) -> Prompt:

@@ -7,7 +7,11 @@ prepare     source -> databases.jsonl, pairs.jsonl: what may be learnt from, wit
 synthesise  the same files, of schemas and questions that are made up
 restyle     pairs.jsonl -> restyled.jsonl: several ways to write each gold, the best first
 check       restyled.jsonl -> train.jsonl, validation.jsonl: what holds when it is run, with the gateway's own prompt
+fit         train.jsonl -> a *run*: settings, log, checkpoints and the adapter, a LoRA in PEFT's files
+export      adapter -> the GGUF that llama.cpp loads
+rehearse    does what is served say what was trained?
+pieces      a file cut into pieces that may travel, and joined
 
-Each step writes into one directory, counts what it drops by reason in ``report.json``, and can be run again. The steps
-named here need no torch.
+The steps up to check write into one directory, count what they drop by reason in ``report.json``, and can be run
+again. Only fit and rehearse need torch; with export they need the extra ``training``.
 """

@@ -13,6 +13,10 @@ STEPS = {
     "prepare": "read pairs and schemas, leave out what must not be learnt from",
     "restyle": "write the golds as people want them answered",
     "check": "run the golds, write the pairs with the prompts that the gateway asks",
+    "fit": "train an adapter",
+    "export": "write it as the GGUF that llama.cpp loads",
+    "rehearse": "compare what is served with what was trained",
+    "pieces": "cut a file into pieces that may travel, and join them",
 }
 """Step -> what it does. ``nlsql_gateway.training.STEP`` has a click command named ``command``."""
 
