@@ -11,6 +11,7 @@ from nlsql_gateway.errors import GatewayError
 
 STEPS = {
     "prepare": "read pairs and schemas, leave out what must not be learnt from",
+    "synthesise": "make up schemas, rows, questions and their SQL",
     "restyle": "write the golds as people want them answered",
     "check": "run the golds, write the pairs with the prompts that the gateway asks",
     "fit": "train an adapter",

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 from sqlglot import exp
 
+from nlsql_gateway.ask.dates import say_dates
 from nlsql_gateway.ask.linking import words
 from nlsql_gateway.ask.rework import is_meant
 from nlsql_gateway.errors import LimitError, StatementError
@@ -48,6 +50,7 @@ from nlsql_gateway.training.restyle_passes import (
     join_plainly,
     leave_nulls,
     show_measures,
+    small_units,
 )
 
 WAYS = 3
@@ -95,7 +98,8 @@ def first_way(pair: Pair, catalog: Catalog) -> dict[str, Any]:
     if pair.sql is None:
         return {"sql": None, "passes": [], "dropped": ""}
     try:
-        reason = doubt(pair.sql, pair.question, pair.notes, catalog)
+        said = say_dates(pair.question, date.fromisoformat(pair.today)) if pair.today else pair.question
+        reason = doubt(pair.sql, said, pair.notes, catalog)
         sql, passes = (pair.sql, []) if reason else written(pair.sql, 0, pair, catalog)
     except (StatementError, LimitError):
         return {"sql": pair.sql, "passes": [], "dropped": "it cannot be read"}
@@ -150,6 +154,7 @@ PASSES: tuple[tuple[str, int, Pass], ...] = (
     ("joins", 2, _on_tree(join_plainly)),
     ("aliases", 2, _named),
     ("nulls", 2, _on_tree(leave_nulls)),
+    ("units", 2, lambda sql, _, __: small_units(sql)),
 )
 """Name, the last way that has it, what it does."""
 

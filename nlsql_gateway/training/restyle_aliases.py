@@ -114,6 +114,7 @@ def _items(select: exp.Expr) -> Iterator[exp.Expr]:
 
 
 def _initials(name: str, taken: set[str]) -> str:
+    name = re.sub(r"^(?:t|tbl|dim|fact)_", "", name)
     parts = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()) or ["t"]
     short = "".join(part[0] for part in parts)[:4]
     candidates = [short, *(parts[0][:length] for length in (2, 3, 4)), *(f"{short}{n}" for n in range(2, 99))]

@@ -86,6 +86,8 @@ def _unknowable(tree: exp.Query, asked: str, kind_of: KindOf, catalog: Catalog) 
 def _compared(tree: exp.Query) -> Iterator[tuple[exp.Expr | None, exp.Literal]]:
     """What stands on the other side of a comparison, and the constant; of LIMIT, None."""
     for one in tree.find_all(*_COMPARISONS):
+        if isinstance(one.this, exp.Extract) and "DOW" in one.this.name.upper():
+            continue  # the number of a day of the week is what the query knows, not the question
         sides = [one.this, *one.expressions, *(one.args.get(key) for key in ("expression", "low", "high"))]
         for side in sides:
             bare = side.this if isinstance(side, exp.Cast | exp.Neg) else side

@@ -5,6 +5,7 @@
 - ``count_plainly``: what is counted by a CASE stands in WHERE.
 - ``cast_to_numeric``: ratios in numeric, as the gateway divides; ``round(x, 2)`` takes no other type (manual, 9.3).
 - ``join_plainly``: JOIN for INNER JOIN.
+- ``small_units``: ``'month'``, which sqlglot writes large.
 - ``leave_nulls``: without NULLS LAST, which the gateway adds to every answer: three tokens each that the model saves.
 """
 
@@ -116,6 +117,12 @@ def leave_nulls(tree: exp.Query) -> bool:
     for one in items:
         one.set("nulls_first", True)
     return bool(items)
+
+
+def small_units(sql: str) -> str:
+    """Units of time in small letters, as people write them, and a space in front of a FILTER's parenthesis."""
+    small = re.sub(r"(?<=DATE_TRUNC\()'[A-Z]+'|(?<=INTERVAL )'\d+ [A-Z]+'", lambda unit: unit[0].lower(), sql)
+    return small.replace(" FILTER(WHERE", " FILTER (WHERE")
 
 
 def _is_extreme(value: exp.Expr) -> bool:
