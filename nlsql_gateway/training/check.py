@@ -17,7 +17,7 @@ from nlsql_gateway.evaluation.tables import Table, equal
 from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.sql.habits import settle
 from nlsql_gateway.training.check_running import Failure, Golds, running
-from nlsql_gateway.training.check_tokens import Tokens, tokenizer
+from nlsql_gateway.training.check_tokens import Tokens, tokenizer, within
 from nlsql_gateway.training.check_writing import Writer
 from nlsql_gateway.training.prepare_catalogs import Database
 from nlsql_gateway.training.prepare_layout import RESTYLED, Counts, Pair, lines, report, write_lines
@@ -31,9 +31,12 @@ FIELDS = ("id", "source", "database", "split", "question", "notes", "licence", "
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--model", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="GGUF that counts tokens.")
 @click.option("--count-tokens/--no-count-tokens", default=True, help="Count them by the embedded model's tokenizer.")
+@click.option("--tokens", type=click.IntRange(min=1), help="Leave so many in train.jsonl; small sources stay whole.")
 @click.option("--proven", is_flag=True, help="Keep only golds that gave rows, on made-up contents too.")
-def command(folder: Path, model: Path | None, count_tokens: bool, proven: bool) -> None:
+def command(folder: Path, model: Path | None, count_tokens: bool, tokens: int | None, proven: bool) -> None:
     """Run the golds in FOLDER and write train.jsonl and validation.jsonl."""
+    if tokens is not None and not count_tokens:
+        raise click.UsageError("--tokens counts them")
     _, databases = everything(folder)
     by_database: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in lines(folder / RESTYLED):
@@ -42,6 +45,9 @@ def command(folder: Path, model: Path | None, count_tokens: bool, proven: bool) 
         asyncio.run(_check_all(by_database, databases, kept, proven))
         told = _write(folder, by_database, databases, kept.done, model if count_tokens else None, count_tokens)
         kept.finish()
+    if tokens is not None:
+        left = within(folder / "train.jsonl", tokens)
+        told["tokens left in train.jsonl"] = {"all": left.total(), **dict(left.most_common())}
     report(folder, "check", told)
 
 
@@ -135,7 +141,8 @@ def _write(
                     counts.keep(row["source"])
                     proofs[found["proof"]] += 1
                     ways[result.get("way", -1)] += 1
-                    tokens[split][row["source"]] += tell.count(found)
+                    found["tokens"] = tell.count(found)
+                    tokens[split][row["source"]] += found["tokens"]
                     yield found
 
         written_rows = {split: write_lines(folder / f"{split}.jsonl", kept(split)) for split in tokens}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +14,7 @@ import httpx
 
 from nlsql_gateway.embedded.model import find
 from nlsql_gateway.errors import ConfigError
+from nlsql_gateway.training.prepare_layout import lines, write_lines
 
 MANY = 100_000
 """Texts whose number of tokens is remembered: questions of one database share their schema."""
@@ -48,6 +51,33 @@ class _Counted(Tokens):
             reply.raise_for_status()
             self._known[text] = len(reply.json()["tokens"])
         return self._known[text]
+
+
+def caps(totals: Mapping[str, int], budget: int) -> dict[str, int]:
+    """How many tokens of each source fit into ``budget``: small ones stay whole, large ones get equal shares."""
+    left, found = budget, {}
+    for place, source in enumerate(sorted(totals, key=lambda one: totals[one])):
+        found[source] = min(totals[source], left // (len(totals) - place))
+        left -= found[source]
+    return found
+
+
+def within(path: Path, budget: int) -> Counter[str]:
+    """Leave of the examples in ``path`` as many as fit into ``budget``, the same ones each time. Tokens by source."""
+    totals: Counter[str] = Counter()
+    sizes: dict[str, list[tuple[bytes, str, int]]] = defaultdict(list)
+    for row in lines(path):
+        totals[row["source"]] += row["tokens"]
+        sizes[row["source"]].append((sha256(row["id"].encode()).digest(), row["id"], row["tokens"]))
+    kept: set[str] = set()
+    told: Counter[str] = Counter()
+    for source, most in caps(totals, budget).items():
+        for _, one, tokens in sorted(sizes[source]):
+            if told[source] + tokens <= most:
+                told[source] += tokens
+                kept.add(one)
+    write_lines(path, (row for row in lines(path) if row["id"] in kept))
+    return told
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from nlsql_gateway.embedded.model import find
 from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.training.check import command
 from nlsql_gateway.training.check_contents import contents
-from nlsql_gateway.training.check_tokens import tokenizer
+from nlsql_gateway.training.check_tokens import caps, tokenizer, within
 from nlsql_gateway.training.prepare_catalogs import databases_in
-from nlsql_gateway.training.prepare_layout import lines
+from nlsql_gateway.training.prepare_layout import lines, write_lines
 from nlsql_gateway.training.prepare_resume import Kept
 from nlsql_gateway.training.restyle import command as restyle
 from tests.ask.shop import SHOP
@@ -117,6 +117,15 @@ def test_tokens_are_the_served_models() -> None:
     )
     with tokenizer(None) as tokens:
         assert tokens.count(example) == tokens.of_text(text)
+
+
+def test_a_budget_of_tokens_leaves_small_sources_whole(tmp_path: Path) -> None:
+    assert caps({"a": 10, "b": 100, "c": 500}, 400) == {"a": 10, "b": 100, "c": 290}
+    assert caps({"a": 300, "b": 300}, 400) == {"a": 200, "b": 200}
+    path = tmp_path / "train.jsonl"
+    write_lines(path, [{"id": f"{source}{n}", "source": source, "tokens": 10} for source in "ab" for n in range(9)])
+    assert within(path, 100) == {"a": 50, "b": 50}
+    assert len(list(lines(path))) == 10
 
 
 def _garden(folder: Path) -> Catalog:

@@ -48,6 +48,16 @@ def pair(question: str, sql: str, notes: str = "") -> Pair:
             "SELECT name FROM singer WHERE age = (SELECT MIN(age) FROM singer)",
             "SELECT name, age FROM singer WHERE age = (SELECT MIN(age) FROM singer)",
         ),
+        (
+            "How many singers does each country have, and how old are they on average?",
+            "SELECT COUNT(*), AVG(age), country FROM singer GROUP BY country ORDER BY country ASC",
+            "SELECT country, COUNT(*), AVG(age) FROM singer GROUP BY country ORDER BY country",
+        ),
+        (
+            "How many concerts were there in each month?",
+            "SELECT DATE_TRUNC('month', held_on), COUNT(*) FROM concert AS T1 GROUP BY DATE_TRUNC('month', held_on)",
+            "SELECT DATE_TRUNC('month', held_on), COUNT(*) FROM concert GROUP BY DATE_TRUNC('month', held_on)",
+        ),
         # Names beside other columns, but not where ids are asked for.
         (
             "List the singer ids.",
