@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Final
 
 from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.evaluation.golds import asks_for_order, expand
+from nlsql_gateway.evaluation.ordering import order_of
 from nlsql_gateway.evaluation.questions import Question
 from nlsql_gateway.evaluation.score import Facts, Gold, Reply, Result, facts, score
-from nlsql_gateway.evaluation.tables import Table, equal, peers, table
+from nlsql_gateway.evaluation.tables import Table, table
 from nlsql_gateway.server.client import Connection, connected
-from nlsql_gateway.sql.order_keys import with_order_keys
 
 LOGIN: Final = 30.0
 """Seconds that a login may take."""
@@ -86,7 +87,8 @@ class Asking:
                 for sql in variants:
                     try:
                         rows = await _rows(connection, sql)
-                        found.append(Gold(sql, rows, await _peers(connection, sql, rows) if order else None))
+                        peers = await order_of(partial(_rows, connection), sql, rows) if order else None
+                        found.append(Gold(sql, rows, peers))
                     except UpstreamError as error:
                         fault = f"the gold failed with {error.sqlstate}: {error.message}"
         return found, fault
@@ -116,25 +118,6 @@ def _login(login: Login, database: str, **settings: str) -> AbstractAsyncContext
 async def _rows(connection: Connection, sql: str) -> Table:
     reply = await connection.fetch(sql, timeout=GOLD)
     return table(len(reply.columns), reply.rows)
-
-
-async def _peers(connection: Connection, sql: str, rows: Table) -> tuple[int, ...] | None:
-    """The gold's rows that its ORDER BY does not tell apart; None: it has none, so the order does not count."""
-    keyed = with_order_keys(sql)
-    if keyed is None:
-        return None
-    one_by_one = (1,) * len(rows.rows)
-    if not keyed.keys:
-        return one_by_one
-    try:
-        more = await _rows(connection, keyed.sql)
-    except UpstreamError:
-        return one_by_one
-    cut = Table(rows.width, tuple(row[: rows.width] for row in more.rows))
-    if more.width != rows.width + keyed.keys or not equal(rows, cut):
-        return one_by_one  # the longer query is another one
-    found = peers([row[rows.width :] for row in more.rows])
-    return found if equal(cut, rows, found) else one_by_one
 
 
 def _reply(seconds: float, rows: Table | None, known: Facts, sqlstate: str = "", message: str = "") -> Reply:

@@ -115,9 +115,14 @@ class Result:
     model: str
 
 
+def meets(answer: Table, golds: Sequence[Gold]) -> Gold | None:
+    """The first gold whose rows ``answer`` has."""
+    return next((gold for gold in golds if equal(gold.table, answer, gold.peers)), None)
+
+
 def score(question: Question, reply: Reply, golds: Sequence[Gold]) -> Result:
     """``golds`` are those of the question's that could be run."""
-    met = next((gold for gold in golds if reply.table is not None and equal(gold.table, reply.table, gold.peers)), None)
+    met = None if reply.table is None else meets(reply.table, golds)
     stage = _stage(question, reply, golds, met)
     shown = met or (golds[0] if golds else None)
     return Result(

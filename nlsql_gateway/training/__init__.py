@@ -8,6 +8,7 @@ synthesise  the same files, of schemas and questions that are made up
 restyle     pairs.jsonl -> restyled.jsonl: several ways to write each gold, the best first
 check       restyled.jsonl -> train.jsonl, validation.jsonl: what holds when it is run, with the gateway's own prompt
 fit         train.jsonl -> a *run*: settings, log, checkpoints and the adapter, a LoRA in PEFT's files
+sample      train.jsonl -> sampled.jsonl: the model's own answers whose rows are the golds'
 export      adapter -> the GGUF that llama.cpp loads
 rehearse    does what is served say what was trained?
 pieces      a file cut into pieces that may travel, and joined

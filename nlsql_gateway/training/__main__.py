@@ -15,6 +15,7 @@ STEPS = {
     "restyle": "write the golds as people want them answered",
     "check": "run the golds, write the pairs with the prompts that the gateway asks",
     "fit": "train an adapter",
+    "sample": "keep what the model itself gets right, to train on",
     "export": "write it as the GGUF that llama.cpp loads",
     "rehearse": "compare what is served with what was trained",
     "pieces": "cut a file into pieces that may travel, and join them",

@@ -120,7 +120,7 @@ class _Training:
             if out_of_time and not last:
                 self.say(f"stopped after step {number} of {len(steps)}; the same command goes on")
                 return
-        _replace(self.run / "adapter", lambda folder: self.model.save_pretrained(folder))
+        _replace(self.run / "adapter", lambda folder: self.model.save_pretrained(folder, save_embedding_layers=False))
         self.say(f"done: {self.run / 'adapter'}")
 
     def _step(self, number: int, count: int, step: fit_plan.Step, trained: list[Any], optimizer: Any) -> None:
@@ -177,7 +177,7 @@ class _Training:
 
     def _keep(self, number: int, optimizer: Any) -> None:
         def write(folder: Path) -> None:
-            self.model.save_pretrained(folder)
+            self.model.save_pretrained(folder, save_embedding_layers=False)
             torch.save(optimizer.state_dict(), folder / "optimizer.pt")
 
         _replace(self.run / "checkpoints" / f"{number:06}", write)
