@@ -223,6 +223,15 @@ class Cache(_Section):
     "Answers that are kept, of each worker; the least recently used goes first. 0: every question is asked anew."
 
 
+class Values(_Section):
+    refresh: float = Field(default=600, ge=0)
+    "Seconds for which the values of columns, read as whoever asks, are used; then read again. 0: none is read."
+    memory: int = Field(default=32, gt=0)
+    "MiB that they may take, of each worker; one person's take a quarter at most."
+    hints: int = Field(default=0, ge=0, le=8)
+    "Lines of a prompt that say which column holds what the question names: `city = 'Oslo'`."
+
+
 class Ask(_Section):
     backend: Literal["triton", "openai", "none"] = "triton"
     "none: questions are refused with NL002."
@@ -261,6 +270,7 @@ class Ask(_Section):
     semantics: Path | None = None
     "The file that says what words mean and which questions are verified; null: none."
     cache: Cache = Cache()
+    values: Values = Values()
     api_key_env: str | None = None
     "openai: the environment variable that holds the key."
 

@@ -24,7 +24,7 @@ import structlog
 import uvloop
 
 from nlsql_gateway import audit, log
-from nlsql_gateway.admission import Admission, Asking
+from nlsql_gateway.admission import Admission, Asking, Vocabularies
 from nlsql_gateway.admission.elsewhere import Elsewhere
 from nlsql_gateway.ask import AnswerCache, Asker, Semantics, load_semantics
 from nlsql_gateway.ask.openai import OpenAIGenerator
@@ -317,25 +317,37 @@ async def admission(
             max_pruned_tokens=settings.ask.max_pruned_tokens,
             threshold=settings.ask.threshold,
             refuses=settings.ask.below_threshold == "refuse",
+            value_hints=settings.ask.values.hints,
         )
+    # Who logs in at the database as himself may have other rights there than the role that reads for us.
+    refresh = 0 if settings.auth.method == "passthrough" else settings.ask.values.refresh
+    logger = log.logger("nlsql_gateway.admission")
+    vocabularies = Vocabularies(
+        refresh, settings.ask.values.memory << 20, lambda problem: logger.warning("values not read", problem=problem)
+    )
     try:
         async with databases.open():
-            yield Admission(
-                policy=policy,
-                database=databases.get,
-                sink=sink,
-                asking=Asking(
-                    asker,
-                    settings.ask.deadline,
-                    AnswerCache(settings.ask.cache.entries),
-                    semantics,
-                    settings.ask.look,
-                ),
-                clock=time.time_ns,
-                monotonic=time.monotonic,
-                new_id=map(f"{secrets.token_hex(8)}{{:016x}}".format, count(1)).__next__,
-                elsewhere=elsewhere,
-            )
+            vocabularies.tasks = databases.tasks
+            try:
+                yield Admission(
+                    policy=policy,
+                    database=databases.get,
+                    sink=sink,
+                    asking=Asking(
+                        asker,
+                        settings.ask.deadline,
+                        AnswerCache(settings.ask.cache.entries),
+                        semantics,
+                        settings.ask.look,
+                        vocabularies,
+                    ),
+                    clock=time.time_ns,
+                    monotonic=time.monotonic,
+                    new_id=map(f"{secrets.token_hex(8)}{{:016x}}".format, count(1)).__next__,
+                    elsewhere=elsewhere,
+                )
+            finally:
+                await vocabularies.aclose()
     finally:
         if elsewhere is not None:
             await elsewhere.aclose()

@@ -10,11 +10,24 @@ the turn's statements leave after that (``server/turn.py``); what could not be w
                                      SQL from a model is untrusted text: it goes back to classify
 
 ``gate.py`` is the gate itself, ``asking.py`` who makes SQL of a question, ``remembered.py`` the judgements that need
-not be made again, ``values.py`` what goes in and comes out, ``wording.py`` how it is shown to a person.
+not be made again, ``vocabularies.py`` what people's columns hold,
+``values.py`` what goes in and comes out, ``wording.py`` how it is shown to a person.
 """
 
 from nlsql_gateway.admission.asking import Asking
 from nlsql_gateway.admission.gate import Admission
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Notice, Outcome, Refused
+from nlsql_gateway.admission.vocabularies import Vocabularies
 
-__all__ = ["Admission", "Admitted", "Asking", "Client", "Database", "Judgement", "Notice", "Outcome", "Refused"]
+__all__ = [
+    "Admission",
+    "Admitted",
+    "Asking",
+    "Client",
+    "Database",
+    "Judgement",
+    "Notice",
+    "Outcome",
+    "Refused",
+    "Vocabularies",
+]

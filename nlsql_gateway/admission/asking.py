@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from time import monotonic
 from typing import Final
 
 from nlsql_gateway.admission.values import Client
+from nlsql_gateway.admission.vocabularies import Vocabularies, Whose
 from nlsql_gateway.ask import (
     VERIFIED,
     Answer,
@@ -20,9 +21,12 @@ from nlsql_gateway.ask import (
     Look,
     Meanings,
     Semantics,
+    Source,
     Topic,
+    Vocabulary,
     followups,
     normal,
+    read_vocabulary,
     relevant,
     verified,
     with_joins,
@@ -77,25 +81,37 @@ class Asking:
     "What words mean, as the operator says."
     look_seconds: float = 0.0
     "Of one look into the data on behalf of the person who asks; 0: none."
+    vocabularies: Vocabularies = field(default_factory=lambda: Vocabularies(0, 0))
+    "What people's columns hold."
     _looked: float = -LOOK_S
     _serving: str = ""
     "What serves, as it last said."
 
-    async def answer(self, asked: Asked, check: Check, look: Look | None = None) -> Answer:
-        """SQL for a question that passed ``check``; it is untrusted text all the same. ``look`` reads as the person.
+    async def answer(
+        self,
+        asked: Asked,
+        check: Check,
+        look: Look | None = None,
+        source: Callable[[], Source | None] = lambda: None,
+    ) -> Answer:
+        """SQL for a question that passed ``check``; it is untrusted text all the same.
+
+        ``look`` reads as the person; ``source`` says how his columns' values are read.
 
         Raises AskError, and what ``check`` raises. Cancelling the task cancels the model's request.
         """
         try:
             async with asyncio.timeout(self.deadline):
-                return await self._answer(asked, check, look)
+                return await self._answer(asked, check, look, source)
         except TimeoutError as error:
             raise AskTimeout(
                 f"the question was not answered within {self.deadline:g} s",
                 hint="ask something simpler, or raise ask.deadline",
             ) from error
 
-    async def _answer(self, asked: Asked, check: Check, look: Look | None) -> Answer:
+    async def _answer(
+        self, asked: Asked, check: Check, look: Look | None, source: Callable[[], Source | None]
+    ) -> Answer:
         semantics = self.semantics()
         meanings = semantics.of(asked.client.database)
 
@@ -140,9 +156,18 @@ class Asking:
                 hints=hints,
                 before=before,
                 look=look,
+                vocabulary=await self._vocabulary(asked, seen, source),
             )
             self.answers.put(key, answer)
         return replace(answer, goes_on=before is not None)
+
+    async def _vocabulary(self, asked: Asked, seen: Catalog, source: Callable[[], Source | None]) -> Vocabulary | None:
+        how = source()
+        if how is None:
+            return None
+        version, of = asked.under
+        whose = Whose(asked.client.database, of, version, asked.catalog.version)
+        return await self.vocabularies.of(whose, lambda: read_vocabulary(seen, how, self.vocabularies.largest))
 
     async def _version(self, asker: Asker) -> str:
         """What serves now: another version of the model may answer otherwise."""

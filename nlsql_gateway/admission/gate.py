@@ -14,11 +14,14 @@ from nlsql_gateway.admission.reading import failed, judge_batch, judged, version
 from nlsql_gateway.admission.remembered import Context, Remembered
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
 from nlsql_gateway.admission.wording import explanation, forgotten, notice
-from nlsql_gateway.ask import Look, Problem, Rows, Topic
+from nlsql_gateway.ask import MAX_ROWS, Look, Problem, Rows, Source, Topic
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, Origin, OutcomeRecord, Sink
 from nlsql_gateway.errors import AskTimeout, GatewayError, LimitError, UpstreamError
-from nlsql_gateway.policy import Policy, Reason
+from nlsql_gateway.policy import Policy, Reason, legible
 from nlsql_gateway.sql import Catalog, Kind, Question, classify
+
+VALUES = "(values that questions may name)"
+"""In the place of a question, in the records of what is read for no single one."""
 
 PRESENCES = 10_000
 """Connections whose person has other roles than at login, that are kept in mind."""
@@ -255,7 +258,8 @@ class Admission:
             return None
 
         asked = Asked(question.words, client, policy, catalog, self._today(), question.more, topic)
-        answer = await self.asking.answer(asked, check, self._looking(question.words, client, policy, catalog))
+        look = self._looking(question.words, client, policy, catalog)
+        answer = await self.asking.answer(asked, check, look, lambda: self._source(client, policy, catalog))
         judgement = replace(
             self._judge_answer(answer.sql, client, policy, catalog), question=question.words, answer=answer
         )
@@ -267,7 +271,17 @@ class Admission:
             return replace(judgement, sql=shown, source=shown, statements=())
         return replace(judgement, source=answer.sql, notices=(notice(judgement, answer),))
 
-    def _looking(self, words: str, client: Client, policy: Policy, catalog: Catalog) -> Look | None:
+    def _source(self, client: Client, policy: Policy, catalog: Catalog) -> Source | None:
+        """How this person's values are read; None: not at all."""
+        look = self._looking(VALUES, client, policy, catalog, MAX_ROWS)
+        if look is None:
+            return None
+        told = legible(catalog, client.principal, policy)
+        return Source(look, self.database(client.database).statistics, told.shown, told.whole)
+
+    def _looking(
+        self, words: str, client: Client, policy: Policy, catalog: Catalog, most: int | None = None
+    ) -> Look | None:
         """How an answer to ``words`` is met with the data: statements of ours, decided on and recorded like the
         person's; None: not at all. Whoever's queries may cost only so much is spared further ones.
         """
@@ -277,13 +291,13 @@ class Admission:
 
         async def look(sql: str) -> Rows | None:
             judgement = replace(self._judge_answer(sql, client, policy, catalog), question=words)
-            if judgement.verdict != "allow":
+            if judgement.verdict != "allow" or self.policy() is not policy:
                 return None
             record_id = self._record(sql, client, judgement, judgement.sql).record_id
             await kept()
             started, outcome = self.monotonic(), Outcome(AskTimeout.default_sqlstate)
             try:
-                rows = await database.look(judgement.sql, seconds)
+                rows = await database.look(judgement.sql, seconds, most)
                 outcome = Outcome(rows=len(rows))
             except UpstreamError as error:
                 outcome = Outcome(error.sqlstate)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal, NamedTuple, Protocol
 
-from nlsql_gateway.ask import Answer, Topic
+from nlsql_gateway.ask import Answer, Place, Statistic, Topic
 from nlsql_gateway.audit import Origin, Ruling
 from nlsql_gateway.policy import Applied, Principal
 from nlsql_gateway.policy.limits import NONE, Limits
@@ -25,8 +25,11 @@ class Database(Protocol):
     async def explain(self, sql: str) -> None:
         """Plan ``sql`` without running it, read only. Raises UpstreamError with PostgreSQL's message and SQLSTATE."""
 
-    async def look(self, sql: str, seconds: float) -> Sequence[Sequence[object]]:
+    async def look(self, sql: str, seconds: float, rows: int | None = None) -> Sequence[Sequence[object]]:
         """The first rows of the one query ``sql``, read only. Raises as ``explain``, 57014 past ``seconds``."""
+
+    async def statistics(self, places: Sequence[Place]) -> Sequence[Statistic]:
+        """What the server's statistics have of columns. Raises UpstreamError."""
 
     async def cost(self, sql: str) -> float:
         """The planner's total cost of one query, parameters unknown. Raises as ``explain``."""

@@ -14,6 +14,7 @@ topic       what a session's next question may go on from
 verified    questions whose SQL a person has looked at; they are answered from it
 schema      a Catalog that holds only what this person may see
 look        a small SELECT of ours as this person: are an answer's texts stored, what does it return
+vocabulary  the values of this person's columns, and which of them a question names
 sample      a further answer of the model to the same prompt; the one that most agree with is given
 """
 
@@ -26,9 +27,13 @@ from nlsql_gateway.ask.semantics import Meanings, Semantics
 from nlsql_gateway.ask.semantics_hints import relevant, with_joins
 from nlsql_gateway.ask.semantics_loading import load as load_semantics
 from nlsql_gateway.ask.values import VERIFIED, Answer, Check, Problem
+from nlsql_gateway.ask.vocabulary import Place, Vocabulary
+from nlsql_gateway.ask.vocabulary_reading import MAX_ROWS, Source, Statistic
+from nlsql_gateway.ask.vocabulary_reading import read as read_vocabulary
 
 __all__ = [
     "FORGET",
+    "MAX_ROWS",
     "VERIFIED",
     "Answer",
     "AnswerCache",
@@ -39,13 +44,18 @@ __all__ = [
     "Key",
     "Look",
     "Meanings",
+    "Place",
     "Problem",
     "Rows",
     "Sampling",
     "Semantics",
+    "Source",
+    "Statistic",
     "Topic",
+    "Vocabulary",
     "load_semantics",
     "normal",
+    "read_vocabulary",
     "relevant",
     "with_joins",
 ]

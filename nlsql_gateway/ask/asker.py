@@ -25,6 +25,8 @@ from nlsql_gateway.ask.prompt import Attempt, Choice, Prompt, cost, describe, fa
 from nlsql_gateway.ask.semantics_hints import NO_HINTS, Hints
 from nlsql_gateway.ask.trying import Tried, try_out
 from nlsql_gateway.ask.values import Answer, Check, Problem
+from nlsql_gateway.ask.vocabulary import Met, Vocabulary
+from nlsql_gateway.ask.vocabulary import hints as value_lines
 from nlsql_gateway.ask.voting import elect, is_doubtful, is_settled
 from nlsql_gateway.errors import AskError, AskTimeout, GatewayError, LowConfidence, NoValidSql, Unanswerable
 from nlsql_gateway.sql.catalog import Catalog, Relation
@@ -55,9 +57,11 @@ class Asker:
         patience: float = math.inf,
         threshold: float = 0.0,
         refuses: bool = True,
+        value_hints: int = 0,
     ) -> None:
         """``patience``: seconds after which the first answer that passed is taken and no further one is asked for.
 
+        ``value_hints``: lines of a prompt that say which columns hold what the question names.
         ``threshold``: an answer of less confidence is refused with LowConfidence, or else given with a doubt.
         """
         self._generator = generator
@@ -70,6 +74,7 @@ class Asker:
         self._patience = patience
         self._threshold = threshold
         self._refuses = refuses
+        self._value_hints = value_hints
 
     @property
     def model(self) -> str:
@@ -91,13 +96,14 @@ class Asker:
         hints: Hints = NO_HINTS,
         before: Topic | None = None,
         look: Look | None = None,
+        vocabulary: Vocabulary | None = None,
     ) -> Answer:
         """SQL for ``question`` that passed ``check``.
 
         ``schema`` holds only what the person may see: no other name gets into the prompt, a repair or an error.
         ``today`` is the person's date; ``timeout`` is in seconds; ``hints`` are what the operator says of the
         question's words; ``before`` is what it goes on from; ``look`` reads as the person does, None: no data are
-        looked at. Cancelling the task cancels the model's request.
+        looked at; ``vocabulary`` is of what the person may read. Cancelling the task cancels the model's request.
         Raises the AskError family, and what ``check`` raises.
         """
         if len(question) > MAX_QUESTION:
@@ -107,10 +113,17 @@ class Asker:
             raise Unanswerable("the question is empty", hint="write it behind ask:")
         if not schema.relations:
             raise Unanswerable("there is no table here that you may read", hint="ask for access, or another database")
+        end = monotonic() + timeout
         try:
             async with asyncio.timeout(timeout):
+                # In a thread: a vocabulary may have tens of thousands of values.
+                met: tuple[Met, ...] = ()
+                if vocabulary is not None:
+                    met = await asyncio.to_thread(vocabulary.named, question)
+                    schema = replace(schema, overlaps=vocabulary.overlaps)
+                notes = (*hints.lines, *value_lines(met, self._value_hints))
                 return await self._answer(
-                    _Asked(question, schema, check, today, timeout, monotonic() + timeout, hints, before, look)
+                    _Asked(question, schema, check, today, timeout, end, hints, before, look, met, notes)
                 )
         except TimeoutError as error:
             raise AskTimeout(
@@ -120,7 +133,7 @@ class Asker:
 
     async def _answer(self, asked: _Asked) -> Answer:
         hints, before = asked.hints, asked.before
-        budget = self._max_prompt_tokens - cost(asked.question) - sum(map(cost, hints.lines))
+        budget = self._max_prompt_tokens - cost(asked.question) - sum(map(cost, asked.notes))
         looked_for = hints.spelt_out(asked.question)
         if before is not None:
             budget -= cost(before.question) + cost(before.sql)
@@ -133,6 +146,7 @@ class Asker:
             budget,
             lambda relation: cost(describe(relation, asked.schema)),
             self._max_pruned_tokens,
+            [[key for key, _ in met.places] for met in asked.met],
         )
         try:
             first = await self._try(asked, self._write(asked, relations), Sampling(self._max_tokens))
@@ -187,7 +201,7 @@ class Asker:
             asked.schema,
             today=asked.today,
             failed=failed,
-            notes=asked.hints.lines,
+            notes=asked.notes,
             before=asked.before,
         )
 
@@ -250,6 +264,10 @@ class _Asked:
     hints: Hints
     before: Topic | None
     look: Look | None
+    met: tuple[Met, ...]
+    "The values that the question names."
+    notes: tuple[str, ...]
+    "For the prompt."
 
 
 def _given_up(failed: Tried, schema: Catalog) -> AskError:

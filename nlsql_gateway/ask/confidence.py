@@ -15,7 +15,7 @@ from typing import Final
 from nlsql_gateway.ask.linking import ALIKE, STOP, words
 from nlsql_gateway.sql.catalog import Catalog
 
-_GENERIC: Final = frozenset(
+GENERIC: Final = frozenset(
     """about above after again all along also among amount any appear ascending average away back become before below
     between both called can come contain corresponding could count current currently data date day descending
     detail different distinct during either equal etc ever every exact excluding exclude existing exist few find
@@ -73,7 +73,7 @@ def unspoken(question: str, sql: str, schema: Catalog) -> tuple[list[str], float
 
     Words that say how to answer are not counted, nor are numbers.
     """
-    asked = [word for word in dict.fromkeys(words(question)) if word not in STOP and word not in _GENERIC]
+    asked = [word for word in dict.fromkeys(words(question)) if word not in STOP and word not in GENERIC]
     asked = [word for word in asked if not word.isdigit() and len(word) > 1]
     if not asked:
         return [], 0.0

@@ -1,7 +1,8 @@
 """How tables may be joined: a graph over keys, and the cheapest way through it (pure).
 
 Declared foreign keys come first. Many databases declare none, so a column of one table that is named like a key of
-another is taken for one too, at a higher price, where the two tables have no declared key between them.
+another is taken for one too, at a higher price, where the two tables have no declared key between them. Where neither
+keys nor names say anything, columns of which one holds the other's values do, at the highest.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ Key = tuple[str, str]
 "(schema, name) of a relation."
 Place = tuple[Relation, Column]
 
-TO_PARENT, TO_CHILD, INFERRED, ALIKE, FIRST = 1.0, 1.125, 1.5, 1.75, 2.0
+TO_PARENT, TO_CHILD, INFERRED, ALIKE, FIRST, OVERLAP = 1.0, 1.125, 1.5, 1.75, 2.0, 2.5
 """Prices of one join. Towards the referenced table no row is doubled, so that way is a little cheaper; ALIKE: keys
-whose names only end alike; FIRST: no key's name, but the first column of a table that declares no key."""
+whose names only end alike; FIRST: no key's name, but the first column of a table that declares no key; OVERLAP:
+not their names, but their values."""
 MAX_JOINS = 3
 """Longer ways connect anything with anything."""
 MAX_GROUP = 8
@@ -63,6 +65,10 @@ def graph(schema: Catalog) -> Graph:
             price = _likeness(*one, *two)
             if price is not None:
                 _add(edges, joined, one[0].key, two[0].key, ((one[1].name, two[1].name),), price, price)
+    named = frozenset(joined)
+    for left, ours, right, theirs in schema.overlaps:
+        if (left, right) not in named and left in edges and right in edges:
+            _add(edges, joined, left, right, ((ours, theirs),), OVERLAP, OVERLAP)
     return {key: tuple(found) for key, found in edges.items()}
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from nlsql_gateway.ask.joins import Graph, Key, graph, way
@@ -34,14 +34,20 @@ STOP = frozenset(
 
 
 def link(
-    question: str, schema: Catalog, budget: int, cost: Callable[[Relation], int], pruned: int | None = None
+    question: str,
+    schema: Catalog,
+    budget: int,
+    cost: Callable[[Relation], int],
+    pruned: int | None = None,
+    named: Sequence[Iterable[Key]] = (),
 ) -> tuple[Relation, ...]:
     """The relations to show the model, in canonical order: at least one, at most ``budget`` by ``cost`` together.
 
     What does not fit is pruned to ``pruned``, if that is less: each question has tables of its own then, and what no
     two prompts share the model reads anew.
 
-    ``cost`` is what a relation's description takes of the budget, in the same unit.
+    ``cost`` is what a relation's description takes of the budget, in the same unit. ``named``: for each value that the
+    question names, the relations that hold it.
     """
     relations = [schema.relations[key] for key in sorted(schema.relations) if schema.relations[key].kind != "sequence"]
     costs = {relation.key: cost(relation) for relation in relations}
@@ -51,7 +57,7 @@ def link(
     ways = graph(schema)
     chosen: set[Key] = set()
     left, least = budget, min(costs.values())
-    for relation in rank(question, relations):
+    for relation in rank(question, relations, named):
         if chosen and left < least:
             break
         if costs[relation.key] > left and chosen:
@@ -64,22 +70,39 @@ def link(
     return tuple(relation for relation in relations if relation.key in chosen)
 
 
-def rank(question: str, relations: Sequence[Relation]) -> list[Relation]:
-    """Best first; equal ones in their given order."""
+def rank(question: str, relations: Sequence[Relation], named: Sequence[Iterable[Key]] = ()) -> list[Relation]:
+    """Best first; equal ones in their given order.
+
+    A value of a relation counts like a word in its name: the fewer relations hold it, the more.
+    """
     texts = [_document(relation) for relation in relations]
     average = sum(text.total() for text in texts) / max(1, len(texts)) or 1.0
     asked = set(words(question)) - STOP
     found = {word: sum(word in text for text in texts) for word in asked}
     scores: dict[Key, float] = {}
+    held = _held(named, len(texts))
     for relation, text in zip(relations, texts, strict=True):
-        score = 0.0
+        score = held.get(relation.key, 0.0)
         for word in asked:
             times = text[word]
             if times:
-                rarity = math.log(1 + (len(texts) - found[word] + 0.5) / (found[word] + 0.5))
+                rarity = _rarity(found[word], len(texts))
                 score += rarity * times * (K1 + 1) / (times + K1 * (1 - B + B * text.total() / average))
         scores[relation.key] = score
     return sorted(relations, key=lambda relation: -scores[relation.key])
+
+
+def _held(named: Sequence[Iterable[Key]], texts: int) -> Mapping[Key, float]:
+    scores: dict[Key, float] = {}
+    for keys in map(set, named):
+        for key in keys:
+            worth = _rarity(len(keys), texts) * NAME_WEIGHT * (K1 + 1) / (NAME_WEIGHT + K1)
+            scores[key] = scores.get(key, 0.0) + worth
+    return scores
+
+
+def _rarity(holders: int, texts: int) -> float:
+    return math.log(1 + (texts - holders + 0.5) / (holders + 0.5))
 
 
 def words(text: str) -> list[str]:

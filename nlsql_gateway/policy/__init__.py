@@ -9,6 +9,7 @@ says which of a statement's own conditions may go inside. docs/policy.md is the 
 
 from nlsql_gateway.policy.decision import Allow, Applied, Decision, Deny, Reason
 from nlsql_gateway.policy.engine import decide
+from nlsql_gateway.policy.legible import Legible, legible
 from nlsql_gateway.policy.loading import load
 from nlsql_gateway.policy.model import ColumnMask, Grant, Policy, Principal, RowFilter
 from nlsql_gateway.policy.pooled import goes_on_after_the_end
@@ -25,12 +26,14 @@ __all__ = [
     "Decision",
     "Deny",
     "Grant",
+    "Legible",
     "Policy",
     "Principal",
     "Reason",
     "RowFilter",
     "decide",
     "goes_on_after_the_end",
+    "legible",
     "load",
     "rights",
     "startup_settings",

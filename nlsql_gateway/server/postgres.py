@@ -10,13 +10,14 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
 import structlog
 
+from nlsql_gateway.ask import Place, Statistic
 from nlsql_gateway.config import Upstream
 from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.server.catalog_reading import Picture, read
@@ -30,6 +31,18 @@ LOOKED_AT: Final = 200
 "Rows of a query of ours on a person's behalf; further ones are not fetched."
 MAX_CONNECTIONS: Final = 3
 """Of one database: a catalog is read while questions are explained."""
+
+MOST_COMMON: Final = 500
+"Values that statistics give of one column."
+
+# Of a partitioned table, or one with children, what holds for all of it comes first (manual, 52.28). The values are an
+# anyarray, which is read by way of its text.
+_STATISTICS: Final = f"""
+SELECT DISTINCT ON (1, 2, 3) s.schemaname::text, s.tablename::text, s.attname::text, s.n_distinct::float8,
+    coalesce((s.most_common_vals::text::text[])[1:{MOST_COMMON}], '{{}}')
+FROM pg_catalog.pg_stats s JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (s, t, c)
+    ON s.schemaname::text = w.s AND s.tablename::text = w.t AND s.attname::text = w.c
+ORDER BY 1, 2, 3, s.inherited DESC"""
 
 _PATIENCE = STATEMENT_TIMEOUT + 5.0
 """Seconds, kept by us, for a server that does not keep its own."""
@@ -196,8 +209,8 @@ class UpstreamDatabase:
                 if not connection.is_closed():
                     await transaction.rollback()
 
-    async def look(self, sql: str, seconds: float) -> list[tuple[object, ...]]:
-        """The first LOOKED_AT rows of the one query ``sql``, in a read-only transaction that is rolled back.
+    async def look(self, sql: str, seconds: float, rows: int | None = None) -> list[tuple[object, ...]]:
+        """The first ``rows``, else LOOKED_AT, of the one query ``sql``, in a read-only transaction that is rolled back.
 
         Raises UpstreamError, as ``explain``; with 57014 when it takes longer than ``seconds``.
         """
@@ -210,10 +223,26 @@ class UpstreamDatabase:
                 await connection.execute(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
                 prepared = await connection.prepare(sql, name="")
                 cursor = await prepared.cursor()
-                return [tuple(row) for row in await cursor.fetch(LOOKED_AT)]
+                return [tuple(row) for row in await cursor.fetch(rows or LOOKED_AT)]
             finally:
                 if not connection.is_closed():
                     await transaction.rollback()
+
+    async def statistics(self, places: Sequence[Place]) -> list[Statistic]:
+        """What pg_stats has of columns of text, in one query: the most common values, at most MOST_COMMON of each.
+
+        Raises UpstreamError.
+        """
+        names = [[key[0] for key, _ in places], [key[1] for key, _ in places], [column for _, column in places]]
+        async with self._connection() as connection, connection.transaction(readonly=True):
+            if self._login.opens_with:
+                await connection.execute(self._login.opens_with)
+            prepared = await connection.prepare(_STATISTICS, name="")
+            rows = await prepared.fetch(*names)
+        return [
+            Statistic(((schema, table), column), distinct, tuple(common))
+            for schema, table, column, distinct, common in rows
+        ]
 
     async def cost(self, sql: str) -> float:
         """The planner's total cost of the one query ``sql``: of its generic plan when it has parameters.

@@ -101,6 +101,9 @@ class Catalog:
     "(schema, name) of the enumerations, domains, ranges and base types outside pg_catalog; rows of tables left out."
     folds_beyond_ascii: bool = False
     "Its encoding has single bytes only: there the server makes other letters of unquoted names small too."
+    overlaps: tuple[tuple[tuple[str, str], str, tuple[str, str], str], ...] = ()
+    """(relation, column, relation, column): all values of the former are values of the latter, which has each once;
+    as seen in one person's data, never read from a server's catalog."""
     memo: Memo = field(init=False, default_factory=Memo, compare=False, repr=False)
     "Of whoever uses it; goes with the catalog."
 

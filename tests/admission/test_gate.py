@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
 
 from nlsql_gateway.admission import Admission, Admitted, Asking, Client, Outcome, Refused
-from nlsql_gateway.ask import AnswerCache, Asker, Completion, Sampling
+from nlsql_gateway.ask import AnswerCache, Asker, Completion, Place, Sampling, Statistic
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Record
 from nlsql_gateway.errors import AuditError, ModelUnavailable, UpstreamError
 from nlsql_gateway.policy import load
@@ -62,8 +63,11 @@ class Shop:
         self.picture = CATALOG
         return CATALOG
 
-    async def look(self, sql: str, seconds: float) -> list[tuple[object, ...]]:
+    async def look(self, sql: str, seconds: float, rows: int | None = None) -> list[tuple[object, ...]]:
         raise AssertionError(sql)
+
+    async def statistics(self, places: Sequence[Place]) -> list[Statistic]:
+        raise AssertionError(places)
 
     async def cost(self, sql: str) -> float:
         raise AssertionError("no policy here has a limit of cost")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from nlsql_gateway.admission import Admission, Asking, Client, Judgement
 from nlsql_gateway.admission.remembered import Remembered
-from nlsql_gateway.ask import AnswerCache
+from nlsql_gateway.ask import AnswerCache, Place, Statistic
 from nlsql_gateway.policy import Policy, load
 from nlsql_gateway.sql import Catalog, template
 from tests.admission.test_gate import Log
@@ -30,8 +31,11 @@ class Company:
     async def refresh(self) -> Catalog:
         return catalog()
 
-    async def look(self, sql: str, seconds: float) -> list[tuple[object, ...]]:
+    async def look(self, sql: str, seconds: float, rows: int | None = None) -> list[tuple[object, ...]]:
         raise AssertionError(sql)
+
+    async def statistics(self, places: Sequence[Place]) -> list[Statistic]:
+        raise AssertionError(places)
 
     async def cost(self, sql: str) -> float:
         raise AssertionError("no policy here has a limit of cost")
