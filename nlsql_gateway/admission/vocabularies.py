@@ -55,6 +55,9 @@ class Vocabularies:
         self._reading: dict[Whose, asyncio.Task[None]] = {}
         self._one_by_one = asyncio.Semaphore(1)
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     @property
     def largest(self) -> int:
         """Bytes that one may take."""
