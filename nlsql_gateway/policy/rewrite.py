@@ -139,7 +139,7 @@ class _Splicer:
         own = case.catalog.own_operators
         declared = case.statement.node.get("PrepareStmt", {}).get("argtypes", ())
         self.inside = conditions(case.survey, fenced, own, declared)
-        self.tied = correlations(case.survey, case.reads, fenced, own)
+        self.tied = correlations(case.survey, case.reads, fenced, case.catalog)
         read = [column for read in case.reads if read.access is not None for column in read.access.relation.columns]
         self.veiled = could_tell(case.survey, case.catalog, read)
         self.at = {token.start - self.origin: index for index, token in enumerate(self.tokens)}

@@ -220,6 +220,12 @@ _SHAPES: Final = (
     "SELECT s.id, CASE WHEN {W} THEN 1 END FROM {F} WHERE {W}",
     "SELECT u.id FROM other u WHERE u.n = 5 OR u.id = (SELECT max(s.id) FROM {F} WHERE {W})",
     "SELECT count(*) FROM ({F}) WHERE {W}",
+    "SELECT u.id, x.n FROM other u, LATERAL (SELECT s.n FROM {F} WHERE s.id = u.id AND {W} ORDER BY s.id LIMIT 1) x",
+    "SELECT u.id, x.n FROM other u LEFT JOIN LATERAL (SELECT max(s.n) AS n FROM {F} WHERE {c} = u.n AND {W}) x ON true",
+    "SELECT u.id FROM many u, LATERAL (SELECT count(*) AS n FROM {F} WHERE s.id = u.id AND {W}) x WHERE x.n / u.n = 1",
+    "SELECT u.id FROM other u WHERE u.n NOT IN (SELECT s.n FROM {F} WHERE s.id = u.id AND {W})",
+    "SELECT u.id FROM many u WHERE u.id = 7 OR u.n = ANY (SELECT s.n FROM {F} WHERE s.id = u.id AND {W})",
+    "SELECT u.id FROM other u WHERE u.n <= ALL (SELECT s.n FROM {F} WHERE {c} = u.n AND {W} UNION SELECT 1)",
 )
 
 _CTES: Final = {

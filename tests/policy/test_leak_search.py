@@ -31,5 +31,5 @@ def test_no_answer_depends_on_a_hidden_row(running: dict[str, Server], name: str
 
 def test_without_fences_the_search_finds_hidden_rows(running: dict[str, Server]) -> None:
     """So that the test above means something."""
-    report = asyncio.run(find(running["PostgreSQL 18"], 1, 80, fences=False))
+    report = asyncio.run(find(running["PostgreSQL 18"], 1, 120, fences=False))
     assert len(report.leaks) > 5, report.lines()
