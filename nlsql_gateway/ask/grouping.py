@@ -10,7 +10,14 @@ from nlsql_gateway.ask.linking import words
 from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.sql.totals import Place, group_total
 
-_EACH: Final = re.compile(r"\b(?:per|each|every|by)\s+(?:the\s+)?([a-z]+)(?:\s+([a-z]+))?", re.IGNORECASE)
+_EACH: Final = re.compile(
+    r"\b(?:per|each|every|(?P<done>\w+(?:ed|en|ght)\s+)?by)\s+(?:the\s+)?(?P<one>[a-z]+)(?:\s+(?P<two>[a-z]+))?",
+    re.IGNORECASE,
+)
+"""``by``, unless somebody did it: lessons taught by a teacher, loans approved by the bank."""
+_SPLIT: Final = frozenset(
+    {"grouped", "broken", "divided", "sorted", "ordered", "counted", "summed", "aggregated", "listed"}
+)
 _KINDS: Final = (("name",), (), ("title",), ("code",), ("id",), ("no",))
 """What may follow in a column's name, the best first."""
 
@@ -26,9 +33,11 @@ def grouped_as_asked(sql: str, question: str, schema: Catalog) -> str:
 
 def _things(question: str) -> Iterator[list[str]]:
     for each in _EACH.finditer(question):
-        if each[2]:
-            yield words(f"{each[1]} {each[2]}")
-        yield words(each[1])
+        if each["done"] and each["done"].strip().lower() not in _SPLIT:
+            continue
+        if each["two"]:
+            yield words(f"{each['one']} {each['two']}")
+        yield words(each["one"])
 
 
 def _named(things: Sequence[list[str]], places: Sequence[Place]) -> Place | None:

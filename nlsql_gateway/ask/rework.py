@@ -6,6 +6,8 @@ schema and the question; the order is that of ``rework``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from nlsql_gateway.ask.grouping import grouped_as_asked
 from nlsql_gateway.ask.joins import Key
 from nlsql_gateway.ask.linking import STOP, alike, words
@@ -21,7 +23,9 @@ def rework(sql: str, question: str, schema: Catalog) -> Mended:
     """``sql`` as far as code can put it right. Never raises; text that can't be read stays as it is."""
     mended = mend(sql, schema)
     try:
-        better = without_needless_joins(mended.sql, schema, lambda one, others: is_meant(one, others, question))
+        better = without_needless_joins(
+            mended.sql, schema, lambda one, others, keys: is_meant(one, others, question, keys)
+        )
         if "ratio" in words(question):
             better = with_ratio(better)
         if (unit := unit_of(question)) is not None:
@@ -36,8 +40,15 @@ def rework(sql: str, question: str, schema: Catalog) -> Mended:
     return Mended(better, mended.problem, mended.strange)
 
 
-def is_meant(table: Key, others: tuple[Key, ...], question: str) -> bool:
-    """Whether the question has a word of the table's name that no other table of the SELECT shares."""
-    own = set(words(table[1])) - STOP - {word for other in others for word in words(other[1])}
+def is_meant(table: Key, others: tuple[Key, ...], question: str, keys: Iterable[str] = ()) -> bool:
+    """Whether the question has a word of the table's name, or of its columns ``keys``, that no other table has in its
+    name: the students who have ``president_vote``.
+    """
+    own = {word for name in (table[1], *keys) for word in words(name)} - STOP - _KEYS
+    own -= {word for other in others for word in words(other[1])}
     asked = words(question)
     return any(alike(word, other) for word in own for other in asked)
+
+
+_KEYS = frozenset({"id", "no", "number", "code", "key", "name"})
+"""What a key is called, whatever it is the key of."""

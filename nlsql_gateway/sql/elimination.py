@@ -15,8 +15,9 @@ from sqlglot import exp
 from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.sql.names import fold, fold_alias, identifier, parse, selects
 
-Meant = Callable[[tuple[str, str], tuple[tuple[str, str], ...]], bool]
-"""(a relation, the other relations of the SELECT) -> whether the question speaks of it."""
+Meant = Callable[[tuple[str, str], tuple[tuple[str, str], ...], frozenset[str]], bool]
+"""(a relation, the other relations of the SELECT, its columns that are joined on) -> whether the question speaks of it.
+"""
 
 Place = tuple[str, str]
 "(alias, column)."
@@ -33,6 +34,8 @@ def without_needless_joins(sql: str, catalog: Catalog, meant: Meant) -> str:
     tree = parse(sql)
     changed = False
     for scope in selects(tree):
+        if _is_taken_away(scope.expression):
+            continue
         while _drop_one(scope.expression, catalog, meant):
             changed = True
     return tree.sql(dialect="postgres", normalize_functions=False) if changed else sql
@@ -51,11 +54,26 @@ def _drop_one(select: exp.Expr, catalog: Catalog, meant: Meant) -> bool:
     used = {alias: sum(1 for _ in _uses(select, alias, sources, catalog)) for alias in sources}
     for alias in sorted(sources, key=lambda name: (used[name] > 0, name == begun)):
         others = tuple(relation for name, relation in sources.items() if name != alias)
-        if meant(sources[alias], others):
+        joined_on = frozenset(name for pair in equal for owner, name in pair if owner == alias)
+        if meant(sources[alias], others, joined_on):
             continue
         moved = _stand_ins(select, alias, sources, equal, catalog)
         if moved is not None and _drop(select, alias, moved, list(_uses(select, alias, sources, catalog)), equal):
             return True
+    return False
+
+
+def _is_taken_away(select: exp.Expr) -> bool:
+    """It says what is left out: ``… EXCEPT SELECT``, ``NOT IN (SELECT)``. A join in it is the condition."""
+    inner: exp.Expr = select
+    while (outer := inner.parent) is not None:
+        if isinstance(outer, exp.Except) and outer.expression is inner:
+            return True
+        if isinstance(outer, exp.In | exp.Exists) and isinstance(outer.parent, exp.Not):
+            return True
+        if isinstance(outer, exp.Select):
+            return False
+        inner = outer
     return False
 
 
@@ -184,6 +202,14 @@ def _drop(select: exp.Expr, alias: str, moved: dict[Place, Place], uses: list[ex
                 for other in sorted(groups[place])
                 if other[0] in placed
             ][:1]
+        # What both it and a placed one were tied to by way of the dropped one ties them still.
+        tied = {frozenset(groups[one]) for one, _ in pairs}
+        for place in sorted(groups):
+            group = frozenset(groups[place])
+            others = sorted(other for other in group if other[0] in placed)
+            if place[0] == name and group not in tied and others and any(other[0] == alias for other in group):
+                pairs.append((place, others[0]))
+                tied.add(group)
         if not pairs:
             return False
         placed.add(name)

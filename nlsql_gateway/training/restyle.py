@@ -142,7 +142,7 @@ PASSES: tuple[tuple[str, int, Pass], ...] = (
         "needless joins",
         0,
         lambda sql, question, catalog: without_needless_joins(
-            sql, catalog, lambda one, others: is_meant(one, others, question)
+            sql, catalog, lambda one, others, keys: is_meant(one, others, question, keys)
         ),
     ),
     ("counts", 0, _on_tree(count_plainly)),

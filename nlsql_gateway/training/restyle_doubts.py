@@ -16,6 +16,11 @@ from nlsql_gateway.training.restyle_passes import spelling
 MAX_SQL = 900
 """Characters: longer answers are few, and the gateway's model stops at some 300 tokens."""
 
+FEWEST = 3
+"""Words of a question; the first turns of a dialogue are sometimes no question."""
+_ANSWER = re.compile(
+    r"\s*(?:yes|no|ok|okay|sure|thanks|thank you|hi|hello)\b[\s,.!]*(?:please)?[\s.!]*$", re.IGNORECASE
+)
 _SUPERLATIVE = re.compile(
     r"(?<!at )\b(?:most|least|fewest|highest|lowest|largest|smallest|biggest|oldest|youngest|longest|shortest|newest|"
     r"earliest|latest|cheapest|heaviest|tallest|top (?:\d+|three|five|ten))\b(?! recently| commonly| likely)",
@@ -32,6 +37,8 @@ _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp
 
 def doubt(sql: str, question: str, notes: str, catalog: Catalog) -> str:
     """Why a gold is dropped; empty: it is not. Raises StatementError, LimitError: not readable."""
+    if _ANSWER.match(question) or len(question.split()) < FEWEST:
+        return "its question says nothing"
     if len(sql) > MAX_SQL:
         return "it is very long"
     tree = parse(sql)

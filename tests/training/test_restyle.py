@@ -156,10 +156,11 @@ def test_the_last_way_leaves_what_is_asked_alone() -> None:
             "it shows texts where a number is asked for",
         ),
         ("Which singer is the oldest?", "SELECT name FROM singer", "it ranks nothing where the most is asked for"),
-        ("Singers?", "SELECT 1 FROM singer", "it shows a constant"),
+        ("Which singers sing?", "SELECT 1 FROM singer", "it shows a constant"),
         ("Halls and singers?", "SELECT s.name, c.hall FROM singer s, concert c", "its tables are not joined"),
-        ("Countries over 5?", "SELECT name FROM singer WHERE country > '5'", "it compares texts as numbers"),
-        ("Broken?", "SELECT FROM (", "it cannot be read"),
+        ("Which countries over 5?", "SELECT name FROM singer WHERE country > '5'", "it compares texts as numbers"),
+        ("Is this broken?", "SELECT FROM (", "it cannot be read"),
+        ("Yes, please.", "SELECT name FROM singer", "its question says nothing"),
     ],
 )
 def test_dropped(question: str, sql: str, reason: str) -> None:
