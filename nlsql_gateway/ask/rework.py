@@ -47,7 +47,18 @@ def is_meant(table: Key, others: tuple[Key, ...], question: str, keys: Iterable[
     own = {word for name in (table[1], *keys) for word in words(name)} - STOP - _KEYS
     own -= {word for other in others for word in words(other[1])}
     asked = words(question)
-    return any(alike(word, other) for word in own for other in asked)
+    return any(alike(word, other) or _shortens(word, other) for word in own for other in asked)
+
+
+def _shortens(short: str, word: str) -> bool:
+    """Whether ``lndng`` may stand for ``lending``: its letters in their order, without vowels."""
+    if len(short) < 3 or short[0] != word[0] or _VOWELS & set(short[1:]):
+        return False
+    letters = iter(word)
+    return all(letter in letters for letter in short)
+
+
+_VOWELS = frozenset("aeiou")
 
 
 _KEYS = frozenset({"id", "no", "number", "code", "key", "name"})

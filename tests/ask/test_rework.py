@@ -38,6 +38,8 @@ def test_a_table_is_meant_by_a_word_that_is_its_own() -> None:
     products, items = ("public", "products"), ("public", "order_items")
     assert is_meant(products, (items,), "every product")
     assert not is_meant(products, (items,), "every order")
+    assert is_meant(("public", "t_lndng"), (products,), "how many lendings")
+    assert not is_meant(("public", "t_lndng"), (products,), "how many landlords")
     assert is_meant(items, (products,), "those with president votes", {"president_vote"})
     assert not is_meant(items, (products,), "the product with this number", {"product_id", "product_number"})
     assert not is_meant(products, (("public", "product_names"),), "every product")
