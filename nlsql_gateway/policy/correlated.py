@@ -40,7 +40,7 @@ _CORRELATED_JOINS: Final = 170000
 
 
 @dataclass(frozen=True, slots=True)
-class _Around:
+class Around:
     """The tables of a FROM clause, or of what stands to the left of something in it."""
 
     tables: Sequence[Read]
@@ -60,42 +60,42 @@ def correlations(
     by_location = {read.use.location: read for read in reads}
     for select in survey.selects:
         for query, around in _computed(select, by_location, catalog):
-            beside = _around(query["fromClause"], by_location)
+            beside = around_of(query["fromClause"], by_location)
             for read in beside.tables if beside.whole else ():
                 if read.use.location in candidates:
                     found[read.use.location] = tuple(_equalities(query["whereClause"], read, beside.tables, around))
     return found
 
 
-def _computed(select: Node, by_location: Mapping[int, Read], catalog: Catalog) -> Iterator[tuple[Node, _Around]]:
+def _computed(select: Node, by_location: Mapping[int, Read], catalog: Catalog) -> Iterator[tuple[Node, Around]]:
     """The queries with a WHERE clause that are computed for each row of this one, and what is around each."""
     clauses = [value for key, value in select.items() if key not in ("fromClause", "withClause")]
-    around = _around(select["fromClause"], by_location)
+    around = around_of(select["fromClause"], by_location)
     if around.tables:
         joined = [] if catalog.server_version < _CORRELATED_JOINS else list(terms(select.get("whereClause", {})))
         for query in _values(clauses, [term["SubLink"] for term in joined if "SubLink" in term]):
-            yield from ((one, around) for one in _leaves(query))
+            yield from ((one, around) for one in leaves(query))
     for query, left in _laterals(select["fromClause"]):
-        around = _around(left, by_location)
+        around = around_of(left, by_location)
         if around.tables and _computes(query, catalog):
-            yield from ((one, around) for one in _leaves(query))
+            yield from ((one, around) for one in leaves(query))
 
 
-def _leaves(query: Node) -> Iterator[Node]:
+def leaves(query: Node) -> Iterator[Node]:
     """The query, or those that UNION and its like join."""
     if query.get("op", "SETOP_NONE") != "SETOP_NONE":
-        yield from _leaves(query["larg"])
-        yield from _leaves(query["rarg"])
+        yield from leaves(query["larg"])
+        yield from leaves(query["rarg"])
     elif "whereClause" in query and "fromClause" in query:
         yield query
 
 
-def _around(items: Sequence[Node], by_location: Mapping[int, Read]) -> _Around:
+def around_of(items: Sequence[Node], by_location: Mapping[int, Read]) -> Around:
     """Without tables where a name may not be that of a table, or two have the same."""
     reads = [by_location.get(location) for location in tables_of(list(items))]
     known = [read for read in reads if read is not None and read.access is not None and not read.use.renames]
     clear = len({read.use.called for read in known}) == len(known) and not any(_aliased(item) for item in items)
-    return _Around(known if clear else (), clear and len(known) == len(reads))
+    return Around(known if clear else (), clear and len(known) == len(reads))
 
 
 def _laterals(items: Sequence[Node]) -> Iterator[tuple[Node, Sequence[Node]]]:
@@ -156,7 +156,7 @@ def _values(clauses: list[Any], joined: Sequence[Node]) -> Iterator[Node]:
             stack.extend(value for key, value in item.items() if key not in ("SelectStmt", "subselect"))
 
 
-def _equalities(where: Node, read: Read, beside: Sequence[Read], around: _Around) -> Iterator[str]:
+def _equalities(where: Node, read: Read, beside: Sequence[Read], around: Around) -> Iterator[str]:
     assert read.access is not None
     inner, own = {one.use.called for one in beside}, dict(read.access.types)
 

@@ -14,7 +14,7 @@ its first use asks for, and inside the fence would come first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,7 +42,7 @@ _TEXTS: Final = ("text", "character varying")
 
 
 @dataclass(frozen=True, slots=True)
-class _Parameters:
+class Parameters:
     numbers: frozenset[int]
     "Of those that the statement has once."
     as_texts: bool
@@ -64,12 +64,7 @@ def conditions(
     concerned = filtered(reads)
     found: dict[int, tuple[str, ...]] = {}
     if concerned:
-        parameters = Counter(survey.parameters)
-        strange = {number for number, kind in enumerate(declared, 1) if not _is_usual(kind.get("TypeName", {}))}
-        once = _Parameters(
-            frozenset(number for number, count in parameters.items() if count == 1) - strange,
-            own_operators is not None and "=" not in own_operators,
-        )
+        once = parameters_of(survey, own_operators, declared)
         for select in survey.selects:
             if "whereClause" not in select:
                 continue
@@ -82,6 +77,16 @@ def conditions(
     return found
 
 
+def parameters_of(survey: Survey, own_operators: frozenset[str] | None, declared: Sequence[Node]) -> Parameters:
+    """Which of the statement's parameters may go inside."""
+    strange = {number for number, kind in enumerate(declared, 1) if not _is_usual(kind.get("TypeName", {}))}
+    counts = Counter(survey.parameters)
+    return Parameters(
+        frozenset(number for number, count in counts.items() if count == 1) - strange,
+        own_operators is not None and "=" not in own_operators,
+    )
+
+
 def filtered(reads: Sequence[Read]) -> Mapping[int, Read]:
     """Those with a row filter, by their locations; without those whose alias renames columns."""
     return {
@@ -91,7 +96,7 @@ def filtered(reads: Sequence[Read]) -> Mapping[int, Read]:
     }
 
 
-def _conditions(where: Node, read: Read, others: Sequence[Read | None], once: _Parameters) -> Iterator[str]:
+def _conditions(where: Node, read: Read, others: Sequence[Read | None], once: Parameters) -> Iterator[str]:
     assert read.access is not None
     columns = {column.name: column for column, shown in read.access.columns if shown is None}
     called, own = read.use.called, {name for name in columns if all(lacks(other, name) for other in others)}
@@ -102,7 +107,14 @@ def _conditions(where: Node, read: Read, others: Sequence[Read | None], once: _P
             return columns.get(fields[-1])
         return columns[fields[0]] if len(fields) == 1 and fields[0] in own else None
 
-    for term in terms(where):
+    yield from restated(terms(where), read, column, once)
+
+
+def restated(
+    conditions: Iterable[Node], read: Read, column: Callable[[Node], Column | None], once: Parameters
+) -> Iterator[str]:
+    """Those of the ``conditions`` on what ``column`` says is a column of the table, as they may stand inside."""
+    for term in conditions:
         expression = term.get("A_Expr", {})
         operator = strings(expression.get("name", []))
         left, right = expression.get("lexpr", {}), expression.get("rexpr", {})
@@ -129,7 +141,7 @@ def _conditions(where: Node, read: Read, others: Sequence[Read | None], once: _P
 
 
 def _compared(
-    read: Read, once: _Parameters, column: Column | None, operator: str, values: Sequence[Node], between: str = ""
+    read: Read, once: Parameters, column: Column | None, operator: str, values: Sequence[Node], between: str = ""
 ) -> str:
     """The comparisons with each of ``values``; empty when one of them may not go inside."""
     if column is None or not values:
@@ -141,7 +153,7 @@ def _compared(
     return between.join(f"({name} {value})" if between else f"{name} {value}" for value in shown)
 
 
-def _value(node: Node, column: Column, operator: str, once: _Parameters) -> str:
+def _value(node: Node, column: Column, operator: str, once: Parameters) -> str:
     """The value as SQL; empty when it is none, or makes a comparison that is not known to be leakproof."""
     kind = column.type.partition("(")[0]
     is_text = kind in _TEXTS and operator == "="
@@ -158,7 +170,7 @@ def _value(node: Node, column: Column, operator: str, once: _Parameters) -> str:
     return ""
 
 
-def _parameter(kind: str, operator: str, number: int, once: _Parameters) -> str:
+def _parameter(kind: str, operator: str, number: int, once: Parameters) -> str:
     """A parameter may be of whatever type the client declares, and that decides which operator it is.
 
     The smaller integers and uuid convert without fail to all that they can be compared with. bigint does not to oid,

@@ -17,6 +17,7 @@ from nlsql_gateway.policy.case import Block, Case, Read
 from nlsql_gateway.policy.correlated import correlations
 from nlsql_gateway.policy.decision import Applied, Deny, Reason
 from nlsql_gateway.policy.grouping import additions
+from nlsql_gateway.policy.implied import implications
 from nlsql_gateway.policy.leaks import unfenced
 from nlsql_gateway.policy.literals import string
 from nlsql_gateway.policy.origin import TABLEOID, Star, stars, tells_origin
@@ -139,6 +140,7 @@ class _Splicer:
         own = case.catalog.own_operators
         declared = case.statement.node.get("PrepareStmt", {}).get("argtypes", ())
         self.inside = conditions(case.survey, fenced, own, declared)
+        self.implied = implications(case.survey, case.reads, fenced, own, declared)
         self.tied = correlations(case.survey, case.reads, fenced, case.catalog)
         read = [column for read in case.reads if read.access is not None for column in read.access.relation.columns]
         self.veiled = could_tell(case.survey, case.catalog, read)
@@ -153,7 +155,8 @@ class _Splicer:
         fenced = (
             read.grouped or use.location not in self.unfenced
         )  # where it is not, no operator that could tell stands next to it
-        also = (*self.inside.get(use.location, ()), *self.tied.get(use.location, ()))
+        added = (self.inside, self.implied, self.tied)
+        also = tuple(dict.fromkeys(text for texts in added for text in texts.get(use.location, ())))
         veiled = self.veiled and fenced
         origin = self.placed and tells_origin(self.case, read)
         query = read.access.query(
