@@ -11,6 +11,7 @@ fit         train.jsonl -> a *run*: settings, log, checkpoints and the adapter, 
 sample      train.jsonl -> sampled.jsonl: the model's own answers whose rows are the golds'
 export      adapter -> the GGUF that llama.cpp loads
 rehearse    does what is served say what was trained?
+card        the adapter's model card, of nothing but what stands in the run and in evaluations
 pieces      a file cut into pieces that may travel, and joined
 
 The steps up to check write into one directory, count what they drop by reason in ``report.json``, and can be run

@@ -18,6 +18,7 @@ STEPS = {
     "sample": "keep what the model itself gets right, to train on",
     "export": "write it as the GGUF that llama.cpp loads",
     "rehearse": "compare what is served with what was trained",
+    "card": "write the adapter's model card from what was run and measured",
     "pieces": "cut a file into pieces that may travel, and join them",
 }
 """Step -> what it does. ``nlsql_gateway.training.STEP`` has a click command named ``command``."""

@@ -29,6 +29,9 @@ from nlsql_gateway.training.fit_data import digest
 ARCHITECTURES = ("qwen2", "llama")
 "Bases whose names are known to fit. Llama's queries and keys lie in another order in a GGUF."
 
+BASE_KEY, WEIGHTS_KEY = "nlsql_gateway.base.sha256", "nlsql_gateway.adapter.sha256"
+"Of the base's file and of PEFT's: what the adapter was made for and from."
+
 _PREFIX = "base_model.model."
 _PART = re.compile(r"(?P<module>.+)\.lora_(?P<end>[AB])\.weight")
 
@@ -79,7 +82,9 @@ def export(adapter: Path, out: Path, base: Path, precision: Precision, name: str
     writer.add_name(name)
     writer.add_base_model_count(1)
     writer.add_base_model_name(0, base.stem)
-    writer.add_description(f"LoRA for {base.name}, SHA-256 {digest(base)}")
+    writer.add_description(f"LoRA for {base.name}")
+    writer.add_string(BASE_KEY, digest(base))
+    writer.add_string(WEIGHTS_KEY, digest(adapter / WEIGHTS))
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
     count = 0
@@ -98,12 +103,7 @@ def export(adapter: Path, out: Path, base: Path, precision: Precision, name: str
 
 def read_base(base: Path) -> Base:
     """Raises ConfigError: not a GGUF, or of an architecture that is not known here."""
-    import gguf
-
-    try:
-        reader = gguf.GGUFReader(base)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{base}: not a GGUF file ({error})") from error
+    reader = _open(base)
     architecture = _value(reader, "general.architecture")
     if architecture not in ARCHITECTURES:
         raise ConfigError(f"{base}: the architecture {architecture} is none of {', '.join(ARCHITECTURES)}")
@@ -116,6 +116,24 @@ def read_base(base: Path) -> Base:
         # A GGUF names the fastest dimension first: that of the inputs.
         {str(t.name): (int(t.shape[0]), int(t.shape[1])) for t in reader.tensors if len(t.shape) == 2},
     )
+
+
+def made_from(gguf_file: Path) -> tuple[str, str]:
+    """SHA-256 of the base and of PEFT's weights, as ``export`` wrote them. Raises ConfigError: it did not."""
+    reader = _open(gguf_file)
+    base, weights = _value(reader, BASE_KEY), _value(reader, WEIGHTS_KEY)
+    if not (base and weights):
+        raise ConfigError(f"{gguf_file} does not say what it was made from: export wrote it?")
+    return str(base), str(weights)
+
+
+def _open(file: Path) -> Any:
+    import gguf
+
+    try:
+        return gguf.GGUFReader(file)
+    except (OSError, ValueError, IndexError) as error:  # the last: it is cut off
+        raise ConfigError(f"{file}: not a GGUF file ({error})") from error
 
 
 def _value(reader: Any, key: str, default: Any = None) -> Any:

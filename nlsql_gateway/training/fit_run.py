@@ -152,6 +152,7 @@ class _Training:
             learnt=learnt,
             seconds=round(seconds, 3),
             tokens_per_second=round(tokens / seconds, 1),
+            device=_name(self.habits.device),
         )
         self.say(
             f"step {number}/{count}, stage {step.stage}: loss {total:.4f}, {tokens / seconds:,.0f} tokens/s, "
@@ -210,6 +211,10 @@ class _Training:
         if path.exists():
             kept = [line for line in path.read_text().splitlines() if line and json.loads(line)["step"] <= done]
             path.write_text("".join(f"{line}\n" for line in kept))
+
+
+def _name(device: str) -> str:
+    return str(torch.cuda.get_device_name(device)) if device.startswith("cuda") else device
 
 
 def _replace(folder: Path, write: Callable[[Path], object]) -> None:

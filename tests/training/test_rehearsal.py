@@ -152,6 +152,29 @@ def test_what_is_served_is_what_was_trained(folder: Path, base: str, precision: 
     assert found["same first token"] >= 15
 
 
+def test_its_card(folder: Path, run: Path) -> None:
+    base, out = folder / "qwen2-Q8_0.gguf", folder / "carded.gguf"
+    training("export", run / "adapter", out, "--base", base)
+    (folder / "licences.yaml").write_text("{made up: Apache-2.0, another: MIT}")
+    given = [
+        "--licence",
+        "MIT",
+        "--base",
+        "a tiny one",
+        "--base-licence",
+        "none",
+        "--licences",
+        folder / "licences.yaml",
+    ]
+    training("card", run, out, folder / "card.md", *given)
+    text = (folder / "card.md").read_text()
+    assert "| made up | 6 | Apache-2.0 |" in text
+    assert "minutes of steps on cpu" in text
+    assert "the base is not the embedded model" in training(
+        "card", run, out, folder / "other.md", "--licence", "MIT", fails=True
+    )
+
+
 def test_another_adapter_is_seen(folder: Path, run: Path) -> None:
     """What rehearse is there to find."""
     fit(folder, "other", "qwen2-Q8_0.gguf", "--seed", 2)
