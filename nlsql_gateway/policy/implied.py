@@ -4,9 +4,10 @@
 the planner that o.customer = 5. What ``pushdown`` allows of c.id holds for o.customer where these are of one type, and
 may go inside of o by the same argument. It leaves out only what is left out anyway:
 
-- Beside each other in FROM, whether the equality stands in WHERE or in ON, of inner or outer joins: a row that comes
-  out has c.id = 5, so it has a row of c, and the rows of o that meet that one are those with customer = 5. Rows of c
-  without such come out as before; what else becomes of other rows, WHERE leaves out.
+- Beside each other in FROM, whether the equality stands in WHERE or in ON of a join, inner or outer, that has c on one
+  side and o on the other: a row that comes out has c.id = 5, so it has a row of c, and the rows of o that meet that one
+  are those with customer = 5. Rows of c without such come out as before; what else becomes of other rows, WHERE leaves
+  out. Not so in ON of an outer join that has both on one side: there it keeps no row of them away.
 - In a query within the WHERE clause or the select list of the one that has c, such as EXISTS: what it finds for a row
   of c with another id does not matter, since that row is left out.
 
@@ -15,11 +16,12 @@ The condition itself must stand in WHERE: in ON of an outer join it would not ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nlsql_gateway.policy.case import Read
 from nlsql_gateway.policy.correlated import Around, around_of, leaves
+from nlsql_gateway.policy.grouping import tables_of
 from nlsql_gateway.policy.leakproof import comparable_type
 from nlsql_gateway.policy.pushdown import Parameters, filtered, lacks, parameters_of, restated, terms
 from nlsql_gateway.sql import Column
@@ -28,6 +30,9 @@ from nlsql_gateway.sql.survey import Survey, strings
 
 Place = tuple[int, str]
 """A table's location and a column of it."""
+
+_Equality = tuple[tuple[tuple[str, ...], ...], frozenset[int] | None]
+"""The names on both sides; of a join, the tables on its left."""
 
 
 def implications(
@@ -44,14 +49,15 @@ def implications(
         if "whereClause" not in select:
             continue
         here, conditions = around_of(select["fromClause"], by_location), list(terms(select["whereClause"]))
-        equalities = list(_equalities([*conditions, *_joined(select["fromClause"])]))
+        anywhere = [(sides, None) for sides in _equalities(conditions)]
+        equalities = [*anywhere, *_joined(select["fromClause"])]
         within = [
             (read, _equal(read, equalities, here, None)) for read in here.tables if read.use.location in candidates
         ]
         for query in _queries([value for key, value in select.items() if key not in ("fromClause", "withClause")]):
             beside = around_of(query["fromClause"], by_location)
             if beside.whole:
-                inner = list(_equalities(list(terms(query["whereClause"]))))
+                inner = [(sides, None) for sides in _equalities(terms(query["whereClause"]))]
                 within += [
                     (read, _equal(read, inner, beside, here))
                     for read in beside.tables
@@ -74,16 +80,16 @@ def _restated(
     return restated(conditions, read, column, once)
 
 
-def _equal(
-    read: Read, equalities: Sequence[tuple[tuple[str, ...], ...]], here: Around, outside: Around | None
-) -> Mapping[Place, Column]:
+def _equal(read: Read, equalities: Sequence[_Equality], here: Around, outside: Around | None) -> Mapping[Place, Column]:
     """The columns that the equalities make equal to one of this table; with ``outside``, those of its tables only."""
     assert read.access is not None
     own = {column.name: column for column, shown in read.access.columns if shown is None}
     types = {one.use.location: dict(one.access.types) for one in (outside or here).tables if one.access is not None}
     found: dict[Place, Column] = {}
-    for sides in equalities:
+    for sides, left in equalities:
         places = [_place(fields, here, outside) for fields in sides]
+        if left is not None and sum(place is not None and place[0] in left for place in places) != 1:
+            continue
         for mine, other in (places, places[::-1]):
             if mine is None or other is None or mine[0] != read.use.location or other[0] == mine[0]:
                 continue
@@ -105,7 +111,7 @@ def _place(fields: Sequence[str], here: Around, outside: Around | None) -> Place
     return _place(fields, outside, None)
 
 
-def _equalities(conditions: Sequence[Node]) -> Iterator[tuple[tuple[str, ...], ...]]:
+def _equalities(conditions: Iterable[Node]) -> Iterator[tuple[tuple[str, ...], ...]]:
     for term in conditions:
         body = term.get("A_Expr", {})
         sides = [body.get(side, {}).get("ColumnRef", {}).get("fields") for side in ("lexpr", "rexpr")]
@@ -113,14 +119,15 @@ def _equalities(conditions: Sequence[Node]) -> Iterator[tuple[tuple[str, ...], .
             yield tuple(strings(side) for side in sides)
 
 
-def _joined(items: Sequence[Node]) -> Iterator[Node]:
-    """What AND joins in the ON of joins."""
+def _joined(items: Sequence[Node]) -> Iterator[_Equality]:
+    """What the ON of joins has."""
     for item in items:
         if "JoinExpr" in item:
             join = item["JoinExpr"]
             yield from _joined([join["larg"], join["rarg"]])
-            if "quals" in join:
-                yield from terms(join["quals"])
+            left = frozenset(tables_of([join["larg"]]))
+            for sides in _equalities(terms(join["quals"]) if "quals" in join else ()):
+                yield sides, left
 
 
 def _queries(clauses: list[Any]) -> Iterator[Node]:
