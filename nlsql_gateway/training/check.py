@@ -6,12 +6,14 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
+from nlsql_gateway.ask.vocabulary import hints
 from nlsql_gateway.errors import LimitError, StatementError, UpstreamError
 from nlsql_gateway.evaluation.tables import Table, equal
 from nlsql_gateway.sql.catalog import Catalog
@@ -27,13 +29,30 @@ from nlsql_gateway.training.restyle import WAYS, everything, written
 FIELDS = ("id", "source", "database", "split", "question", "notes", "licence", "empty", "category", "today")
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """What changes the results."""
+
+    proven: bool
+    hints: int
+
+
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--model", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="GGUF that counts tokens.")
 @click.option("--count-tokens/--no-count-tokens", default=True, help="Count them by the embedded model's tokenizer.")
 @click.option("--tokens", type=click.IntRange(min=1), help="Leave so many in train.jsonl; small sources stay whole.")
+@click.option(
+    "--value-hints",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Lines on where named values are, in half of the prompts, as `ask.values.hints` gives them; real rows only.",
+)
 @click.option("--proven", is_flag=True, help="Keep only golds that gave rows, on made-up contents too.")
-def command(folder: Path, model: Path | None, count_tokens: bool, tokens: int | None, proven: bool) -> None:
+def command(
+    folder: Path, model: Path | None, count_tokens: bool, tokens: int | None, value_hints: int, proven: bool
+) -> None:
     """Run the golds in FOLDER and write train.jsonl and validation.jsonl."""
     if tokens is not None and not count_tokens:
         raise click.UsageError("--tokens counts them")
@@ -41,8 +60,9 @@ def command(folder: Path, model: Path | None, count_tokens: bool, tokens: int | 
     by_database: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in lines(folder / RESTYLED):
         by_database[row["database"]].append(row)
-    with Kept(folder / "checked.jsonl", [folder / RESTYLED], f"{proven}") as kept:
-        asyncio.run(_check_all(by_database, databases, kept, proven))
+    how = How(proven, value_hints)
+    with Kept(folder / "checked.jsonl", [folder / RESTYLED], str(how)) as kept:
+        asyncio.run(_check_all(by_database, databases, kept, how))
         told = _write(folder, by_database, databases, kept.done, model if count_tokens else None, count_tokens)
         kept.finish()
     if tokens is not None:
@@ -52,35 +72,40 @@ def command(folder: Path, model: Path | None, count_tokens: bool, tokens: int | 
 
 
 async def _check_all(
-    by_database: dict[str, list[dict[str, Any]]], databases: dict[str, Database], kept: Kept, proven: bool
+    by_database: dict[str, list[dict[str, Any]]], databases: dict[str, Database], kept: Kept, how: How
 ) -> None:
-    left = {
-        one: [row for row in rows if row["sql"] is not None and row["id"] not in kept.done]
-        for one, rows in by_database.items()
-    }
-    todo = [one for one, rows in left.items() if rows]
+    left = {one: [row for row in rows if row["id"] not in kept.done] for one, rows in by_database.items()}
+    todo = [one for one, rows in left.items() if any(row["sql"] is not None for row in rows) or (rows and how.hints)]
     with TemporaryDirectory(prefix="nlsql-training-") as place:
         async with running(Path(place)) as golds:
             for one in shown(todo, len(todo), "check"):
+                database = databases[one]
                 try:
-                    await golds.load(databases[one], [row["original"] for row in by_database[one] if row["sql"]], 1)
+                    await golds.load(database, [row["original"] for row in by_database[one] if row["sql"]], 1)
                 except UpstreamError as error:
                     click.echo(f"{one}: {error.message}", err=True)
                     for row in left[one]:
                         kept.add({"key": row["id"], "dropped": "its contents do not load"})
                     continue
-                real, catalog = bool(databases[one].contents or databases[one].rows), databases[one].catalog
+                real, catalog = bool(database.contents or database.rows), database.catalog
+                values = await golds.vocabulary(catalog) if real and how.hints else None
                 for row in left[one]:
-                    kept.add({"key": row["id"], **await _checked(row, catalog, golds, real, proven)})
+                    found = await _checked(row, catalog, golds, real, how)
+                    if values is not None:
+                        named = await asyncio.to_thread(values.named, row["question"])
+                        found["values"] = list(hints(named, how.hints))
+                    kept.add({"key": row["id"], **found})
 
 
-async def _checked(row: dict[str, Any], catalog: Catalog, golds: Golds, real: bool, proven: bool) -> dict[str, Any]:
+async def _checked(row: dict[str, Any], catalog: Catalog, golds: Golds, real: bool, how: How) -> dict[str, Any]:
     """The SQL that holds and which way it was written, or why there is none."""
+    if row["sql"] is None:
+        return {"dropped": ""}
     original = await golds.run(row["original"])
     if isinstance(original, Failure):
         return {"dropped": original.why}
     void = _is_void(original)
-    if void and (real or proven):
+    if void and (real or how.proven):
         return {"dropped": "it gives nothing"}
     pair = Pair(**{key: row[key] for key in FIELDS}, sql=row["original"])
     accepted = [original]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tarfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +12,21 @@ from typing import Final
 
 import asyncpg
 
+from nlsql_gateway.ask.vocabulary import Place, Vocabulary
+from nlsql_gateway.ask.vocabulary_reading import Source, Statistic, read
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.evaluation.tables import Table, table
+from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.training.check_contents import batches, contents
 from nlsql_gateway.training.prepare_catalogs import Database, connect
 
 MOST_ROWS: Final = 5000
 SECONDS: Final = 10
 READER: Final = "reader"
-SCHEMA: Final = "it"
+SCHEMA: Final = "public"
+MOST_BYTES: Final = 8 * 1024 * 1024
+"""Of a vocabulary, as for one person at a gateway."""
 SETTINGS: Final = {"max_locks_per_transaction": "1024", "statement_timeout": f"{SECONDS * 1000}"}
 
 
@@ -71,6 +76,19 @@ class Golds:
                     except asyncpg.PostgresError:  # a constant that is no value of the column, a key that is there
                         continue
         await self._owner.execute("SET session_replication_role TO origin")
+
+    async def vocabulary(self, catalog: Catalog) -> Vocabulary:
+        """The values of the database that is loaded, as the gateway reads them."""
+
+        async def look(sql: str) -> Sequence[Sequence[object]] | None:
+            found = await self.run(sql)
+            return None if isinstance(found, Failure) else found.rows
+
+        async def no_statistics(_: Sequence[Place]) -> Sequence[Statistic]:
+            return ()  # nothing was analysed
+
+        shown = {key: [column.name for column in relation.columns] for key, relation in catalog.relations.items()}
+        return await read(catalog, Source(look, no_statistics, shown, whole=()), MOST_BYTES)
 
     async def run(self, sql: str) -> Table | Failure:
         """Its rows, at most MOST_ROWS, or why there are none."""

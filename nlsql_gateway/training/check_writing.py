@@ -37,7 +37,9 @@ class Writer:
         # Notes come as an operator's lines behind the schema, or behind the question, as people append them.
         apart = chance % 2 == 0
         question = concerning(row["question"] if apart else f"{row['question']} {row['notes']}".strip())
-        notes = (row["notes"],) if apart and row["notes"] else ()
+        notes: tuple[str, ...] = (row["notes"],) if apart and row["notes"] else ()
+        if chance // 2 % 2 == 0:  # a model that always has them does not learn to do without
+            notes += tuple(result.get("values", ()))
         relations = self._linked(question, notes)
         sql = result.get("sql")
         if sql is not None and not _holds(sql, relations, self._catalog):

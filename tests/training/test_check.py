@@ -15,7 +15,7 @@ from nlsql_gateway.ask.prompt import write
 from nlsql_gateway.ask.templates import REFUSAL
 from nlsql_gateway.embedded.model import find
 from nlsql_gateway.sql.catalog import Catalog
-from nlsql_gateway.training.check import command
+from nlsql_gateway.training.check import How, command
 from nlsql_gateway.training.check_contents import contents
 from nlsql_gateway.training.check_tokens import caps, tokenizer, within
 from nlsql_gateway.training.prepare_catalogs import databases_in
@@ -66,6 +66,18 @@ def test_an_example_is_asked_as_the_gateway_asks(checked: Path) -> None:
     assert (found["answerable"], found["difficulty"]) == (True, "easy")
 
 
+def test_prompts_may_say_where_values_are(checked: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checked, tmp_path / "folder")
+    asked = [str(folder), "--no-count-tokens", "--value-hints", "2"]
+    CliRunner().invoke(command, asked, catch_exceptions=False)
+    with_hints = {
+        one for one, row in rows(folder).items() if "\n-- gardener.village = '" in row["messages"][1]["content"]
+    }
+    assert with_hints
+    assert with_hints <= {"own-2", "own-5"}
+    assert set(rows(folder)) == set(rows(checked))
+
+
 def test_what_cannot_be_answered_is_refused(checked: Path) -> None:
     found = rows(checked)["own-7"]
     assert (found["answerable"], found["completion"]) == (False, REFUSAL)
@@ -73,7 +85,7 @@ def test_what_cannot_be_answered_is_refused(checked: Path) -> None:
 
 def test_a_stopped_run_goes_on(checked: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(checked, tmp_path / "folder")
-    with Kept(folder / "checked.jsonl", [folder / "restyled.jsonl"], "False") as kept:
+    with Kept(folder / "checked.jsonl", [folder / "restyled.jsonl"], str(How(proven=False, hints=0))) as kept:
         kept.add({"key": "own-2", "dropped": "told before it was stopped"})
     with (folder / "checked.jsonl.kept").open("a") as file:
         file.write('{"key": "torn')
