@@ -60,6 +60,10 @@ STATEMENTS = {
     "sort and limit, index": "SELECT code FROM items ORDER BY code DESC LIMIT 1",
     "condition that fits hidden rows, index": "SELECT count(*) FROM items WHERE code > 100000",
     "LIKE, index": "SELECT count(*) FROM items WHERE word LIKE 'abc%'",
+    "planned only": "SELECT id FROM items WHERE code > 5 AND word > 'b' LIMIT 0",
+    "planned only, statistics kept back": "SELECT id FROM items WHERE code > 5 AND word ~ 'a.*c' LIMIT 0",
+    "LATERAL, a fence that is tied": "SELECT count(x.id) FROM generate_series(1, 200) g JOIN loose l ON l.id = g,"
+    " LATERAL (SELECT i.id FROM items i WHERE i.code = l.code AND i.word ~ 'a' LIMIT 1) x",
 }
 """Asked in the database without and in the one with hidden rows."""
 
@@ -91,6 +95,14 @@ PAIRS = {
     "join on a key: no rows, 1,000 hidden ones": (
         "SELECT count(*) FROM generate_series({no}, {no} + 1000) g JOIN items ON items.id = g",
         "SELECT count(*) FROM generate_series(500000, 501000) g JOIN items ON items.id = g",
+    ),
+    "joined by an equal column: no row, a hidden row": (
+        "SELECT l.id FROM loose l JOIN items i ON i.code = l.code AND i.word ~ 'a' WHERE l.code = {no}",
+        "SELECT l.id FROM loose l JOIN items i ON i.code = l.code AND i.word ~ 'a' WHERE l.code = {hidden}",
+    ),
+    "planned only: a value that is not there, a hidden one": (
+        "SELECT id FROM items WHERE word = md5('{no}') AND code > 5 LIMIT 0",
+        "SELECT id FROM items WHERE word = md5('{hidden}') AND code > 5 LIMIT 0",
     ),
 }
 """Asked in the database with hidden rows."""
