@@ -291,7 +291,9 @@ def _grouped(select: exp.Select) -> set[str]:
 
 def _bare_columns(expression: exp.Expr, grouped: set[str]) -> list[exp.Column]:
     """The columns of ``expression`` outside of aggregates and of what is grouped by."""
-    if _key(expression) in grouped or isinstance(expression, exp.AggFunc | exp.Subquery | exp.Window | exp.Star):
+    if _key(expression) in grouped or isinstance(expression, exp.Subquery | exp.Window | exp.Star):
+        return []
+    if isinstance(expression, exp.AggFunc | exp.Filter | exp.WithinGroup) or _is_named_aggregate(expression):
         return []
     if isinstance(expression, exp.Column):
         return [] if isinstance(expression.this, exp.Star) else [expression]
@@ -299,6 +301,17 @@ def _bare_columns(expression: exp.Expr, grouped: set[str]) -> list[exp.Column]:
     for child in expression.iter_expressions():
         found.extend(_bare_columns(child, grouped))
     return found
+
+
+def _is_named_aggregate(expression: exp.Expr) -> bool:
+    return isinstance(expression, exp.Anonymous) and expression.name.lower() in _AGGREGATES
+
+
+_AGGREGATES = frozenset(
+    """every bit_and bit_or bit_xor jsonb_agg jsonb_object_agg json_object_agg range_agg range_intersect_agg regr_avgx
+    regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy xmlagg mode""".split()  # noqa: SIM905
+)
+"""PostgreSQL's aggregates (manual, 9.21) that sqlglot may read as some function."""
 
 
 def _names_output(one: exp.Expr, names: set[str]) -> bool:

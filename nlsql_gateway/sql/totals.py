@@ -40,4 +40,7 @@ def _is_total(item: exp.Expr) -> bool:
     value = item.unalias()
     if value.find(exp.Div, exp.Window, exp.Subquery) is not None or value.find(exp.AggFunc) is None:
         return False
-    return all(column.find_ancestor(exp.AggFunc) is not None for column in value.find_all(exp.Column))
+    return all(
+        column.find_ancestor(exp.AggFunc, exp.Filter, exp.WithinGroup) is not None
+        for column in value.find_all(exp.Column)
+    )

@@ -24,7 +24,7 @@ from nlsql_gateway.training.check_writing import Writer
 from nlsql_gateway.training.prepare_catalogs import Database
 from nlsql_gateway.training.prepare_layout import RESTYLED, Counts, Pair, lines, report, write_lines
 from nlsql_gateway.training.prepare_resume import Kept, shown
-from nlsql_gateway.training.restyle import WAYS, everything, written
+from nlsql_gateway.training.restyle import WAYS, divided_numerically, everything, written
 
 FIELDS = ("id", "source", "database", "split", "question", "notes", "licence", "empty", "category", "today")
 
@@ -109,9 +109,9 @@ async def _checked(row: dict[str, Any], catalog: Catalog, golds: Golds, real: bo
         return {"dropped": "it gives nothing"}
     pair = Pair(**{key: row[key] for key in FIELDS}, sql=row["original"])
     accepted = [original]
-    meant = settle(row["original"], catalog)
-    if meant != row["original"] and isinstance(divided := await golds.run(meant), Table):
-        accepted.append(divided)
+    divided = divided_numerically(row["original"], catalog)
+    if divided != row["original"] and isinstance(meant := await golds.run(divided), Table):
+        accepted.append(meant)
     tried = {row["original"]}
     for way in range(WAYS):
         try:

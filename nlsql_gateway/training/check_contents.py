@@ -22,7 +22,7 @@ from nlsql_gateway.sql.names import mentions, outline_of, parse, quote
 
 BACKGROUND: Final = 60
 """Rows of each table that are no witness."""
-WITNESSES: Final = 300
+WITNESSES: Final = 1500
 WORDS: Final = ("amber", "birch", "cobalt", "dune", "ember", "fjord", "grove")
 
 Place = tuple[str, str]
@@ -53,7 +53,8 @@ def contents(catalog: Catalog, golds: Iterable[str], seed: int) -> Iterator[tupl
     chance = random.Random(seed)  # noqa: S311 - contents that are the same each time
     found = [witness for witness in (_witness(sql, catalog) for sql in golds) if witness is not None]
     keys = {place for witness in found for pair in witness.equated for place in pair} | set(_declared(catalog))
-    witnesses = [row for witness in found for row in witness.rows()][:WITNESSES]
+    rows = {tuple(sorted(row.items())): row for witness in found for row in witness.rows()}
+    witnesses = list(rows.values())[:WITNESSES]
     total = len(witnesses) + BACKGROUND
     for relation in catalog.relations.values():
         names = ", ".join(quote(column.name) for column in relation.columns if not column.generated)

@@ -25,7 +25,8 @@ from nlsql_gateway.ask.rework import is_meant
 from nlsql_gateway.errors import LimitError, StatementError
 from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.sql.elimination import without_needless_joins
-from nlsql_gateway.sql.habits import listed_once, settle, with_names
+from nlsql_gateway.sql.habits import divide, listed_once, settle, with_names
+from nlsql_gateway.sql.kinds_of_values import kinds_of
 from nlsql_gateway.sql.names import parse
 from nlsql_gateway.training.prepare_catalogs import Database, databases_in
 from nlsql_gateway.training.prepare_layout import (
@@ -119,6 +120,16 @@ def written(sql: str, way: int, pair: Pair, catalog: Catalog) -> tuple[str, list
             changed.append(name)
             sql = better
     return sql, changed
+
+
+def divided_numerically(sql: str, catalog: Catalog) -> str:
+    """``sql`` with ratios for integer divisions: what restyling changes in the values. The same text if unreadable."""
+    try:
+        tree = parse(sql)
+        changed = divide(tree, kinds_of(tree, catalog))
+    except (StatementError, LimitError):
+        return sql
+    return tree.sql(dialect="postgres", normalize_functions=False) if changed else sql
 
 
 def _on_tree(change: Callable[[exp.Query], bool]) -> Pass:

@@ -101,7 +101,9 @@ def since(m: Maker) -> Asked:
 
 def lately(m: Maker) -> Asked:
     table = m.pick(having("day", "moment"), lambda one: one.thing.called == "none" or measured(one))
-    trait = m.trait(table, lambda one: one.is_time and one.words != "birth date")
+    trait = m.trait(
+        table, lambda one: one.is_time and one.words not in ("birth date", "starts on", "ends on", "due on")
+    )
     number, unit = m.chance.choice(
         ((30, "days"), (90, "days"), (6, "months"), (3, "months"), (2, "years"), (8, "weeks"))
     )

@@ -124,10 +124,14 @@ def best_group(m: Maker) -> Asked:
     words, function = m.chance.choice(FUNCTIONS[:2])
     column, measure = table.column(kind), f"{function}({table.column(trait)})"
     number = m.chance.choice((1, 1, 2, 3))
+    if number == 1:
+        first = f"the {kind.words} with the highest {words} {trait.words} of {table.thing.many}"
+    else:
+        first = f"top {number} {kind.words} values by {words} {trait.words} of {table.thing.many}"
     question = m.say(
         f"which {kind.words if number == 1 else f'{number} {kind.words} values'} of {table.thing.many} "
         f"{'has' if number == 1 else 'have'} the highest {words} {trait.words}?",
-        f"top {number} {kind.words} by {words} {trait.words} of {table.thing.many}",
+        first,
     )
     sql = f"SELECT {column}, {measure} FROM {table.sql} GROUP BY {column} ORDER BY {measure} DESC LIMIT {number}"
     return Asked("order_by", question, sql)

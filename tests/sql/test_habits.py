@@ -74,6 +74,11 @@ def test_settled(sql: str, settled: str) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
+        # What a FILTER, a WITHIN GROUP or an aggregate that sqlglot does not know looks at is not grouped by.
+        "SELECT published, COUNT(*) FILTER (WHERE pages > 100) FROM books GROUP BY published",
+        "SELECT published, PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY pages) FROM books GROUP BY published",
+        "SELECT published, MODE() WITHIN GROUP (ORDER BY pages) FROM books GROUP BY published",
+        "SELECT published, jsonb_agg(title), every(pages > 9) FROM books GROUP BY published",
         "select  price/2 from books",  # its own text, spaces and all
         "SELECT published / 10 * 10 AS decade FROM books",
         "SELECT price / 2.0 FROM books",
