@@ -17,6 +17,8 @@ from nlsql_gateway.sql.names import quote
 
 LEAST: Final = 3
 """Values that a column must have to be contained in another by more than chance."""
+MAX_HOLDERS: Final = 3
+"""Columns that contain another: more of them say nothing of which is meant."""
 MAX_OVERLAPS: Final = 200
 """Of one schema."""
 TESTED: Final = 50
@@ -37,10 +39,14 @@ def overlaps(columns: Iterable[Held], schema: Catalog) -> list[Overlap]:
     for one in held:
         if len(one.values) < LEAST:
             continue
-        for other in unique.get(one.values[0], ()):
+        holders = [other for other in unique.get(one.values[0], ()) if other.place[0] != one.place[0]]
+        holders = [other for other in holders if sets[one.place] <= sets[other.place]]
+        if len(holders) > MAX_HOLDERS:
+            continue
+        for other in holders:
             (left, ours), (right, theirs) = one.place, other.place
             pair = tuple(part for key in sorted((left, right)) for part in key)
-            if left != right and (left, right) not in joined and sets[one.place] <= sets[other.place]:
+            if (left, right) not in joined:
                 # Of two that fit, the one whose values fill the other's most.
                 known = found.get(pair)
                 if known is None or _share(sets, known) < len(sets[one.place]) / len(sets[other.place]):

@@ -47,6 +47,8 @@ class Held:
     "No two rows share one, as far as was read."
     complete: bool = False
     "There are no others, but for long ones."
+    listed: bool = False
+    "Not read: an enumeration or a CHECK lists them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Met:
     "In canonical order."
     exact: bool = True
     "Word by word, but for case and number; else nearly."
+    listed: bool = False
+    "The schema itself says so, by an enumeration or a CHECK."
 
 
 class Vocabulary:
@@ -72,12 +76,13 @@ class Vocabulary:
         "Joins that the values tell of: see ``overlaps.py``."
         self._values: dict[str, dict[str, list[Place]]] = {}
         self._alike: dict[tuple[str, int], list[str]] = {}
-        self._names = {
-            word
+        names = [
+            words(name)
             for relation in schema.relations.values()
             for name in (relation.name, *(column.name for column in relation.columns))
-            for word in words(name)
-        }
+        ]
+        self._names = {word for name in names for word in name}
+        self._phrases = {" ".join(name) for name in names}
         for held in columns:
             size = sum(2 * len(value) + VALUE_BYTES for value in held.values)
             if self.size + size <= most:
@@ -127,7 +132,9 @@ class Vocabulary:
             return True
         if len(part) == 1 and len(part[0].form) < 3:
             return False
-        return not all(is_dull or token.form in self._names for token, is_dull in zip(part, dull, strict=True))
+        if len(part) > 1:
+            return not all(dull) and " ".join(token.form for token in part) not in self._phrases
+        return not dull[0] and part[0].form not in self._names
 
     def _met(self, part: Sequence[_Token]) -> Met | None:
         return self._told(" ".join(token.form for token in part), "".join(token.raw for token in part), exact=True)
@@ -151,14 +158,17 @@ class Vocabulary:
         if len(raw) < 3 and exact and not same:
             return None  # "in" is not Indiana
         places = sorted({place for places in known.values() for place in places})
-        return Met(value, tuple(places), exact)
+        return Met(value, tuple(places), exact, listed=any(self.columns[place].listed for place in places))
 
 
 def hints(met: Iterable[Met], most: int) -> tuple[str, ...]:
-    """At most ``most`` lines for a prompt: where each value is, as a condition that a model may copy."""
+    """At most ``most`` lines for a prompt: where each value is, as a condition that a model may copy.
+
+    Of what is listed the prompt has the list.
+    """
     lines: list[str] = []
     for one in met:
-        if len(one.places) <= MAX_PLACES and len(lines) < most:
+        if not one.listed and len(one.places) <= MAX_PLACES and len(lines) < most:
             literal = one.value.replace("'", "''")
             lines.append(" or ".join(f"{quote(key[1])}.{quote(column)} = '{literal}'" for key, column in one.places))
     return tuple(lines)

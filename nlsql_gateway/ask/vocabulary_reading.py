@@ -6,7 +6,8 @@
 2. A sample, by one statement of a table, for the rest: with a row filter, never analysed, or more values than
    statistics hold. ``look`` runs it as this person, who could send the same: what a filter hides is not in it.
 
-Columns that are masked, or for aggregates only, are not among ``shown`` and are not read at all.
+Columns that are masked, or for aggregates only, are not among ``shown`` and are not read at all. What an enumeration or
+a CHECK lists is taken from the schema, which has it only of columns that this person sees as they are.
 
 The budget is in statements and in seconds, whatever the schema's size. Tables of few rows come first: they are the
 ones that name things, and are read in a millisecond. MAX_STATEMENTS such take a tenth of a second on a server nearby;
@@ -83,6 +84,12 @@ async def read(schema: Catalog, source: Source, most: int) -> Vocabulary:
     held: dict[Place, Held] = {}
     left: dict[Key, list[str]] = {}
     keys: list[Place] = []
+    listed = [
+        Held((key, column.name), column.values, listed=True)
+        for key, relation in schema.relations.items()
+        for column in relation.columns
+        if column.values
+    ]
     for key in sorted(schema.relations, key=lambda key: _order(schema.relations[key])):
         if columns := _columns(schema.relations[key], source.shown.get(key, ())):
             left[key] = columns
@@ -90,10 +97,10 @@ async def read(schema: Catalog, source: Source, most: int) -> Vocabulary:
     for one in await source.statistics(asked) if asked else ():
         key, column = one.place
         relation = schema.relations[key]
-        distinct = one.distinct if one.distinct >= 0 else -one.distinct * max(relation.estimated_rows, 0)
+        distinct = round(one.distinct if one.distinct >= 0 else -one.distinct * max(relation.estimated_rows, 0))
         if one.distinct == -1 and distinct > MAX_DISTINCT and relation.primary_key == (column,):
             keys.append(one.place)
-        if 0 < one.distinct <= len(one.common):
+        if 0 < distinct <= len(one.common):
             values = tuple(value for value in one.common if len(value) <= MAX_LENGTH)
             held[one.place] = Held(one.place, values, complete=True)
         if one.place in held or distinct > MAX_DISTINCT:
@@ -108,7 +115,7 @@ async def read(schema: Catalog, source: Source, most: int) -> Vocabulary:
             held.update((one.place, one) for one in _read(key, columns, sample or ()))
     found = sorted((one for one in held.values() if one.values), key=lambda one: (len(one.values), one.place))
     # In a thread: a schema of thousands of tables has a large join graph.
-    vocabulary = await asyncio.to_thread(Vocabulary, found, schema, most)
+    vocabulary = await asyncio.to_thread(Vocabulary, [*listed, *found], schema, most)
     known = await asyncio.to_thread(overlaps, found, schema)
     for overlap in (await asyncio.to_thread(to_test, found, keys, schema))[:MAX_TESTS]:
         if monotonic() >= end:

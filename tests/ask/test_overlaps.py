@@ -52,3 +52,12 @@ def test_names_and_keys_come_first() -> None:
 
 def test_what_is_not_known_of_a_large_key_is_to_be_tested() -> None:
     assert to_test([STATE, LEAVES], [(PORTS, "iata")], SCHEMA) == [(FLIGHTS, "leaves", PORTS, "iata")]
+
+
+def test_a_name_that_many_tables_have_joins_none() -> None:
+    many = catalog(*(table(f"t{number}", "name text", key=False) for number in range(5)))
+    held = [
+        Held((("public", f"t{number}"), "name"), ("a", "b", "c"), unique=True, complete=True) for number in range(5)
+    ]
+    assert overlaps(held, many) == []
+    assert len(overlaps(held[:3], many)) == 3

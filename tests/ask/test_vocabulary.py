@@ -15,7 +15,19 @@ LABEL = (("public", "categories"), "label")
 HELD = (
     Held(CITY, ("Berlin", "New York", "São Paulo", "Bath", "CA", "IN")),
     Held(NAME, ("Desk Lamp 40", "New York", "Orders", "all", "O'Neil", "two\nlines")),
-    Held(LABEL, ("open", "Garden furniture", "new", "North region", "South region", "model 2001")),
+    Held(
+        LABEL,
+        (
+            "open",
+            "Garden furniture",
+            "order category",
+            "order item",
+            "new",
+            "North region",
+            "South region",
+            "model 2001",
+        ),
+    ),
 )
 
 
@@ -28,6 +40,8 @@ HELD = (
         ("sales of the desk lamp 40 in BERLIN", [("Desk Lamp 40", (NAME,)), ("Berlin", (CITY,))]),
         ("who bathes in são paulo", [("São Paulo", (CITY,))]),
         ("open carts", [("open", (LABEL,))]),
+        ("the order categories", [("order category", (LABEL,))]),
+        ("the order items", []),
         ("how many orders for all customers", []),
         ("what is called 'orders'", [("Orders", (NAME,))]),
         ("customers in CA", [("CA", (CITY,))]),
@@ -81,3 +95,10 @@ def test_what_it_takes_is_no_more_than_it_says() -> None:
     tracemalloc.stop()
     assert taken <= vocabulary.size <= 4 << 20
     assert 10 < len(vocabulary) < 40
+
+
+def test_what_a_check_lists_ranks_tables_and_needs_no_hint() -> None:
+    listed = Held((("public", "orders"), "state"), ("shipped",), listed=True)
+    met = Vocabulary([listed], SHOP, 1 << 20).named("what was shipped")
+    assert [one.value for one in met] == ["shipped"]
+    assert hints(met, 4) == ()

@@ -26,6 +26,14 @@ INSERT INTO shops SELECT n, CASE WHEN n % 2 = 0 THEN 'East' ELSE 'West' END,
 CREATE TABLE staff (id int PRIMARY KEY, name text, home text);
 INSERT INTO staff SELECT n, 'Canarydeny', 'Canarydeny' FROM generate_series(1, 40) n;
 CREATE VIEW everything AS SELECT id, 'Canaryview'::text AS what FROM shops;
+CREATE TABLE flights (id int PRIMARY KEY, leaves text, carrier text);
+INSERT INTO flights SELECT n, 'P' || n % 5, 'LH' FROM generate_series(1, 40) n;
+CREATE TABLE ports (iata text, spot text);
+INSERT INTO ports SELECT 'P' || n, 'Spot ' || n FROM generate_series(0, 9) n;
+CREATE TABLE uses (id int PRIMARY KEY, article text);
+INSERT INTO uses SELECT n, 'A' || n % 5 FROM generate_series(1, 40) n;
+CREATE TABLE stock (sku text PRIMARY KEY, weight int);
+INSERT INTO stock SELECT 'A' || n, n FROM generate_series(0, 999) n;
 CREATE TABLE goods (id int PRIMARY KEY, colour text, maker text);
 INSERT INTO goods SELECT n, 'Mauve', 'Marvellous Made' FROM generate_series(1, 40) n;
 ANALYZE;
@@ -39,8 +47,10 @@ users:
 roles:
   all: {read: [{tables: "public.*", views: true}]}
   east:
-    read: [{tables: public.shops, hide: [hidden]}, public.goods]
-    rows: [{tables: public.shops, using: region = 'East'}]
+    read: [{tables: public.shops, hide: [hidden]}, public.goods, public.flights, public.ports]
+    rows:
+      - {tables: public.shops, using: region = 'East'}
+      - {tables: public.ports, using: iata = 'P1'}
     masks: [{columns: public.shops.secret, with: hash}]
     aggregate_only: [{columns: public.shops.pay, groups_of: 5}]
 hash_key: only-for-this-test
@@ -117,12 +127,35 @@ def test_nothing_of_what_is_hidden_enters_a_prompt(canaries: RunningGateway, mod
     told = prompt.replace(QUESTION, "")
     assert not [canary for canary in CANARIES if canary in told]
     statements = read_for_values(canaries, "emil")
-    assert [record["relations"] for record in statements] == [["public.shops"]]
-    assert all("region = 'East'" in record["sql"] and "secret" not in record["text"] for record in statements)
+    assert {relation for record in statements for relation in record["relations"]} == {"public.ports", "public.shops"}
+    assert all("region = 'East'" in record["sql"] or "iata = 'P1'" in record["sql"] for record in statements)
+    assert not [record for record in statements if "secret" in record["text"]]
     written = (canaries.folder / "gateway.log").read_text() + "".join(
         record["text"] + (record["sql"] or "") for record in statements
     )
     assert not [value for value in (*CANARIES, "Eastham", "Mauve") if value in written]
+
+
+@pytest.mark.parametrize(
+    ("answer", "join"),
+    [
+        ("SELECT f.carrier, spot FROM flights f", "JOIN ports ON f.leaves = ports.iata"),
+        ("SELECT u.id, weight FROM uses u", "JOIN stock ON u.article = stock.sku"),
+    ],
+)
+def test_tables_without_keys_are_joined_by_what_they_hold(
+    canaries: RunningGateway, model: ScriptedModel, answer: str, join: str
+) -> None:
+    """By what was read of both; where one has too many values, by a statement."""
+    prompt_with(canaries, model, QUESTION, "-- shops.town = 'Canaryrow'")
+    model.script({"contains": "", "text": answer})
+    done = canaries.psql("-At", "-c", "-- ask explain: what is it")
+    assert done.returncode == 0, done.stderr
+    assert join in done.stdout.replace('"', ""), done.stdout
+    prompt_with(canaries, model, QUESTION, "-- shops.town = 'Eastham'", user="emil")
+    model.script({"contains": "", "text": answer})
+    other = canaries.psql("-At", "-c", "-- ask explain: what is it", user="emil")
+    assert "JOIN" not in other.stdout, "he sees one value of the other column, or not the table"
 
 
 def test_thousands_of_tables_cost_a_hundred_statements(
