@@ -30,7 +30,7 @@ from benchmarks import report
 from nlsql_gateway import log
 from nlsql_gateway.ask.templates import WRITERS
 from nlsql_gateway.ask.triton import address
-from nlsql_gateway.embedded import model
+from nlsql_gateway.embedded import llama, model
 from nlsql_gateway.embedded.serving import EMBEDDED_MODEL, REPOSITORY
 from nlsql_gateway.embedded.triton import EmbeddedTriton
 
@@ -52,6 +52,7 @@ QUESTIONS = (
     "Branches with more than ten tools, and how many",
     "The machine with the most repairs in each branch",
 )
+_TIMES = 3
 _serial = count(1)
 
 
@@ -75,7 +76,10 @@ class Load:
 
 
 async def measure(url: str, name: str, clients: Sequence[int], rounds: int) -> dict[int, Load]:
-    """Ask all ``QUESTIONS`` once for each number of clients and round. Raises what the server answers instead."""
+    """Ask all ``QUESTIONS`` three times for each number of clients and round: that eight are at work most of the time.
+
+    Raises what the server answers instead.
+    """
     loads = {number: Load() for number in clients}
     where, tls = address(url)
     client = InferenceServerClient(where, ssl=tls)
@@ -84,7 +88,7 @@ async def measure(url: str, name: str, clients: Sequence[int], rounds: int) -> d
         for number in range(rounds):
             for waiting in (clients, clients[::-1])[number % 2]:
                 load, started = loads[waiting], time.monotonic()
-                left = list(QUESTIONS)
+                left = list(QUESTIONS * _TIMES)
                 async with asyncio.TaskGroup() as group:
                     for _ in range(waiting):
                         group.create_task(_client(client, name, left, load))
@@ -133,7 +137,7 @@ def _input(name: str, kind: str, value: object) -> InferInput:
 
 
 @contextmanager
-def _embedded(processors: int) -> Iterator[str]:
+def _embedded(processors: int, program: Path | None) -> Iterator[str]:
     """The embedded model on the first ``processors`` processors that we may use."""
     usable = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, usable[:processors])
@@ -141,7 +145,12 @@ def _embedded(processors: int) -> Iterator[str]:
     with (
         tempfile.TemporaryDirectory(prefix="nlsql-bench-") as cache,
         EmbeddedTriton(
-            REPOSITORY, [EMBEDDED_MODEL], model_file=file, model_version=model.EMBEDDED.version, cache=Path(cache)
+            REPOSITORY,
+            [EMBEDDED_MODEL],
+            model_file=file,
+            model_version=model.EMBEDDED.version,
+            llama_server=program,
+            cache=Path(cache),
         ) as triton,
     ):
         yield triton.grpc_url
@@ -162,21 +171,26 @@ def table(loads: dict[int, dict[str, float]]) -> str:
 @click.option("--url", help="A Triton that runs already, grpc://host:port; default: the embedded one is started.")
 @click.option("--model", "name", default=EMBEDDED_MODEL, show_default=True)
 @click.option("--processors", type=click.IntRange(1), default=2, show_default=True, help="Of the embedded one.")
+@click.option("--compiled/--wheel", default=None, help="llama.cpp as `model build` compiled it, or xllamacpp's wheel.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=RESULTS, help="The JSON file.")
-def main(url: str | None, name: str, processors: int, rounds: int, output: Path) -> None:
+def main(url: str | None, name: str, processors: int, compiled: bool | None, rounds: int, output: Path) -> None:
     """Questions a second, latencies, first tokens and tokens a second at 1, 2, 4 and 8 clients."""
     log.configure("warning", "console")
+    program = llama.find() if compiled in (None, True) else None
+    if compiled and program is None:
+        raise click.UsageError("llama.cpp is not compiled here; run `nlsql-gateway model build`")
     if url is not None:
         found = asyncio.run(measure(url, name, CLIENTS, rounds))
     else:
-        with _embedded(processors) as started:
+        with _embedded(processors, program) as started:
             found = asyncio.run(measure(started, name, CLIENTS, rounds))
     loads = {number: load.as_json() for number, load in found.items()}
     results = {
         "date": report.today().isoformat(timespec="seconds"),
         "model": name,
         "processors": processors if url is None else None,
+        "llama_cpp": None if url is not None else "compiled" if program is not None else "wheel",
         "load_average": os.getloadavg()[0],
         "clients": {str(number): load for number, load in loads.items()},
     }

@@ -357,6 +357,13 @@ def pull_model(*, verify: bool) -> str:
     return f"model {path}"
 
 
+def build_model() -> str:
+    """Compile llama.cpp for this processor with a progress bar; a line that says where it is."""
+    from nlsql_gateway.embedded import llama
+
+    return f"llama.cpp {llama.build_with_bar()}"
+
+
 def model_versions(config: Path) -> Iterator[str]:
     """A line for each version of the model on each Triton. Raises ConfigError, ModelUnavailable."""
     model, urls = _tritons(config)

@@ -22,6 +22,12 @@ def model_pull(*, verify: bool) -> None:
     click.echo(app.pull_model(verify=verify))
 
 
+@model.command("build")
+def model_build() -> None:
+    """Compile llama.cpp for this processor: some minutes, and faster answers where it has AVX-512."""
+    click.echo(app.build_model())
+
+
 @model.command("serve")
 @click.option("--grpc-port", default=8001, show_default=True, help="0: any free port.")
 @click.option("--model", "models", multiple=True, help="A model of the repository; default: the embedded one.")

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nlsql_gateway.embedded import model
+from nlsql_gateway.embedded import llama, model
 from nlsql_gateway.embedded.triton import HOST, EmbeddedTriton
 from nlsql_gateway.errors import ConfigError, ModelUnavailable
 
@@ -18,8 +18,8 @@ def run(grpc_port: int, models: Sequence[str], *, adapter: str = "", ready: Call
     """Serve ``models`` (none: the embedded one) on loopback; ``ready`` is called when they answer.
 
     ``adapter`` is a LoRA adapter's file for the embedded model; empty: the one that it brings along, if any; "none":
-    not even that. Call it from the main thread. Raises ConfigError, ModelUnavailable when the server does not start or
-    ends by itself.
+    not even that. llama.cpp is the one that ``llama.build`` compiled for this processor, if it did. Call it from the
+    main thread. Raises ConfigError, ModelUnavailable when the server does not start or ends by itself.
     """
     wanted = tuple(models) or (EMBEDDED_MODEL,)
     embedded = EMBEDDED_MODEL in wanted
@@ -37,6 +37,7 @@ def run(grpc_port: int, models: Sequence[str], *, adapter: str = "", ready: Call
         model_file=file,
         model_version=model.EMBEDDED.version if embedded else "",
         adapter=adapter,
+        llama_server=llama.find() if embedded else None,
     ) as triton:
         ready(HOST, triton.grpc_port)
         signal.pthread_sigmask(signal.SIG_BLOCK, stops | {signal.SIGCHLD})

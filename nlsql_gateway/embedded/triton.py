@@ -54,7 +54,8 @@ class EmbeddedTriton:
 
     ``grpc_port`` 0: any free one. ``model_file`` is the GGUF that the embedded model reads and ``model_version`` what
     it names as its version; a repository without that model needs neither. ``adapter`` is the path of a LoRA for it;
-    empty: its own, if it has one; "none": none. ``environment`` is added to the models'. ``cache`` is the folder that
+    empty: its own, if it has one; "none": none. ``llama_server`` is the program that decodes (``llama.find``); None:
+    xllamacpp. ``environment`` is added to the models'. ``cache`` is the folder that
     keeps the backend directory between runs.
     """
 
@@ -67,6 +68,7 @@ class EmbeddedTriton:
         model_file: Path | None = None,
         model_version: str = "",
         adapter: str = "",
+        llama_server: Path | None = None,
         environment: Mapping[str, str] | None = None,
         cache: Path | None = None,
     ) -> None:
@@ -83,6 +85,7 @@ class EmbeddedTriton:
                 if adapter
                 else {}
             ),
+            **({"NLSQL_LLAMA_SERVER": str(llama_server)} if llama_server is not None else {}),
             **(environment or {}),
         }
         self._cache = (CACHE if cache is None else cache).expanduser()

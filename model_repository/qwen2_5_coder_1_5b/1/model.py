@@ -1,12 +1,9 @@
 """llama.cpp behind the interface of Triton's vLLM backend, for machines without a GPU.
 
-One llama.cpp server (``xllamacpp``) lives inside this process. Its slots decode parallel questions together
+One llama.cpp server lives inside this process or beside it (``llama.py``). Its slots decode parallel questions together
 (continuous batching); ``slots.py`` says which slot takes which prompt, so that a schema is read once. Every question
 runs in a thread of its own that sends its responses; ``execute`` returns at once and Triton's own queue stays empty,
-so the limits of the queue are kept here, in the words of Triton's scheduler.
-
-The llama.cpp server also listens by HTTP, which saves and restores slots; here on a Unix socket in a private folder and
-with a random key. Prompts and answers are never logged.
+so the limits of the queue are kept here, in the words of Triton's scheduler. Prompts and answers are never logged.
 
 Triton's Python backend, README: "Decoupled mode", "Request Cancellation Handling", "Error Handling".
 """
@@ -14,12 +11,9 @@ Triton's Python backend, README: "Decoupled mode", "Request Cancellation Handlin
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
-import secrets
 import shutil
-import socket
 import sys
 import tempfile
 import threading
@@ -32,8 +26,9 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
+from llama import LlamaError, Settings, slot_action, start
 from slots import CancelledError, Lease, QueueTimeoutError, Slots
-from weights import Weights, WeightsError, find
+from weights import WeightsError, find
 
 _NUMBERS = {
     "max_tokens": "n_predict",
@@ -51,11 +46,6 @@ _NUMBERS = {
 
 _DEFAULTS = {"n_predict": 256, "temperature": 0.0, "seed": 1}
 "Greedy and repeatable: SQL has one best answer."
-
-_SPINS = "1000"
-"""How often a thread of OpenMP looks whether the others have come before it sleeps. libgomp's own 300,000 is right for
-a machine that does nothing else; beside other busy programs each waits for threads that the waiting keeps from running.
-3 threads on 4 processors, tokens a second: alone 33 instead of 35, beside three busy programs 10 instead of 1."""
 
 _MAX_PROMPT = 1024 * 1024
 "Bytes; the context is far smaller, but the count of tokens is only known after the work of making them."
@@ -110,9 +100,13 @@ class TritonPythonModel:
         count = int(parameters["slots"])
         self._slots = Slots(count, int(parameters["saved_prompts"]))
         self._folder = Path(tempfile.mkdtemp(prefix="nlsql-llama-", dir=_short_folder()))
-        self._key = secrets.token_hex(16)
         threads = _processors() if parameters["threads"] == "auto" else int(parameters["threads"])
-        self._server = self._start(weights, count, threads, int(parameters["batch"]))
+        program = parameters.get("llama_server", "") or environment.get("NLSQL_LLAMA_SERVER", "")
+        settings = Settings(weights, count, self._context, int(parameters["batch"]), threads, self._folder)
+        try:
+            self._server = start("" if program == "none" else program, settings)
+        except LlamaError as error:
+            raise RuntimeError(str(error)) from error
         self._limit = count + int(parameters["queue_size"])
         self._open = 0
         self._lock = threading.Lock()
@@ -122,43 +116,16 @@ class TritonPythonModel:
         # The first question would otherwise pay for the pages of the file and for the threads; and a version that does
         # not answer must not take over from one that does.
         canary = {"prompt": "SELECT 1;", "n_predict": 2, "temperature": 0.0, "id_slot": 0, "ignore_eos": True}
-        answer = self._server.handle_completions(canary)
-        if not (isinstance(answer, dict) and answer.get("choices", [{}])[0].get("text")):
+        words: list[str] = []
+        self._server.complete(
+            canary, lambda chunk: words.append(chunk.get("choices", [{}])[0].get("text", "")) or False
+        )
+        if not any(words):
             raise RuntimeError("the model is loaded, but does not answer")
         pb_utils.Logger.log_info(
-            f"{weights.file.name} {self._version}: {count} slots of {self._context} tokens, {threads} threads"
+            f"{weights.file.name} {self._version}: {count} slots of {self._context} tokens, "
+            f"{threads} threads, {Path(program).name if program not in ('', 'none') else 'xllamacpp'}"
         )
-
-    def _start(self, weights: Weights, count: int, threads: int, batch: int) -> Any:
-        os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)  # noqa: TID251 - before libgomp is loaded
-        try:
-            import xllamacpp
-        except ImportError as error:
-            raise RuntimeError(f"xllamacpp cannot be loaded: {error}") from error
-        params = xllamacpp.CommonParams()
-        params.model.path = str(weights.file)
-        if weights.adapter is not None:
-            params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(weights.adapter), 1.0)]
-        params.n_parallel = count
-        params.n_ctx = self._context * count
-        params.n_batch = params.n_ubatch = batch
-        for cpu in (params.cpuparams, params.cpuparams_batch):
-            cpu.n_threads = threads
-            cpu.poll = 0  # idle threads sleep
-        params.cache_ram_mib = 0  # a state loaded from that cache leaves it; ours are files, for all slots
-        params.slot_save_path = f"{self._folder}/"
-        params.hostnames = [f"{self._folder}/http.sock"]
-        params.api_keys = [self._key]
-        params.endpoint_slots = True
-        params.ui = False
-        params.verbosity = 1  # errors; from 4 on it would log prompts
-        try:
-            return xllamacpp.Server(params)
-        except Exception as error:
-            if weights.adapter is not None:
-                made_for = f"with the adapter {weights.adapter}: is that a whole LoRA made for this model?"
-                raise RuntimeError(f"llama.cpp cannot load {weights.file.name} {made_for} ({error})") from error
-            raise RuntimeError(f"llama.cpp cannot load {weights.file.name}: {error}") from error
 
     def execute(self, requests: list[Any]) -> None:
         """Decoupled: each request is answered by its own thread through its response sender."""
@@ -179,7 +146,7 @@ class TritonPythonModel:
     def finalize(self) -> None:
         self._stopping.set()
         self._threads.shutdown()
-        del self._server
+        self._server.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, request: Any, sender: Any) -> None:
@@ -206,12 +173,12 @@ class TritonPythonModel:
         answer = _Answer()
         try:
             if lease.restore is not None:
-                self._slot_action(lease, "restore", lease.restore)
+                slot_action(self._folder, lease.slot.number, "restore", lease.restore)
             if lease.save is not None:
                 # Read first and saved before it is answered: others may be waiting to start from it. Once a schema;
                 # it takes some tens of milliseconds, and the last token is read twice.
                 self._decode(question, lease, answer, sender, only_read=True)
-                if answer.read and self._slot_action(lease, "save", lease.save):
+                if answer.read and slot_action(self._folder, lease.slot.number, "save", lease.save):
                     self._slots.saved(lease)
             if not answer.cancelled and answer.fault is None:
                 self._decode(question, lease, answer, sender)
@@ -263,7 +230,7 @@ class TritonPythonModel:
         body = {**question.body, "id_slot": lease.slot.number, "cache_prompt": True}
         if only_read:
             body["n_predict"] = 0
-        self._server.handle_completions({**body, "stream": True, "return_progress": True}, take)
+        self._server.complete({**body, "return_progress": True}, take)
 
     def _response(self, question: _Question, answer: _Answer, text: str) -> Any:
         if question.echo:
@@ -284,33 +251,6 @@ class TritonPythonModel:
                 if name in question.wants
             ]
         )
-
-    def _slot_action(self, lease: Lease, action: str, name: str) -> bool:
-        """Save or restore a slot's state. False: it did not work, then the prompt is read (again)."""
-        connection = _UnixConnection(f"{self._folder}/http.sock")
-        try:
-            connection.request(
-                "POST",
-                f"/slots/{lease.slot.number}?action={action}",
-                json.dumps({"filename": name}),
-                {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
-            )
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=30)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 def _question(request: Any) -> _Question:

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Condition
 
-WORTH_WAITING = 1500
-"Characters in common (about 400 tokens) from which waiting for another question is quicker than reading them again."
+WORTH_WAITING = 400
+"Characters in common (about 100 tokens) from which waiting for another question is quicker than reading them again."
 
 WORTH_RESTORING = 100
 "Characters that a saved prompt must have in common beyond what the slot has."
