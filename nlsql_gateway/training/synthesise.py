@@ -108,7 +108,8 @@ def made(number: int, seed: int, today: date, questions: int, validation: float)
             one.id,
             database.split,
             found.question,
-            found.sql,
+            # What is not known yet is not the latest.
+            found.sql.replace(" DESC", " DESC NULLS LAST") if found.sql is not None else None,
             category=found.category,
             licence="Apache-2.0",
             today=today.isoformat(),
