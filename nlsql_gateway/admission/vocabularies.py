@@ -21,6 +21,8 @@ WAIT_S: Final = 0.5
 """Seconds that a question waits for one that is being read: a small schema's is there by then."""
 SHARE: Final = 4
 """No single one may take more than this part of the memory."""
+RETRY_S: Final = 30.0
+"""Seconds until one that could not be read is read again."""
 MAX_KEPT: Final = 1000
 """However small they are."""
 
@@ -37,7 +39,7 @@ class Whose(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class _Kept:
     vocabulary: Vocabulary | None
-    "None: it could not be read; that is not tried again until it is old."
+    "None: it could not be read; that is not tried again for RETRY_S."
     read_at: float
 
 
@@ -85,11 +87,15 @@ class Vocabularies:
         kept = self._kept.get(whose)
         if kept is None:
             return None
-        if monotonic() - kept.read_at >= self._seconds:
+        if self._is_old(kept):
             del self._kept[whose]
             return None
         self._kept.move_to_end(whose)
         return kept
+
+    def _is_old(self, kept: _Kept) -> bool:
+        life = self._seconds if kept.vocabulary is not None else min(self._seconds, RETRY_S)
+        return monotonic() - kept.read_at >= life
 
     async def _read(self, whose: Whose, read: Callable[[], Awaitable[Vocabulary]]) -> None:
         vocabulary, read_at = None, monotonic()
@@ -103,8 +109,7 @@ class Vocabularies:
             del self._reading[whose]
         self._kept[whose] = _Kept(vocabulary, read_at)
         self._kept.move_to_end(whose)
-        now = monotonic()
-        for old in [one for one, kept in self._kept.items() if now - kept.read_at >= self._seconds]:
+        for old in [one for one, kept in self._kept.items() if self._is_old(kept)]:
             del self._kept[old]
         while len(self._kept) > MAX_KEPT or self.size > self._most:
             self._kept.popitem(last=False)

@@ -79,7 +79,7 @@ MAX_ROWS: Final = (MAX_DISTINCT + 1) * MAX_COLUMNS + 1
 
 
 async def read(schema: Catalog, source: Source, most: int) -> Vocabulary:
-    """The Vocabulary of ``schema``, of at most ``most`` bytes. Raises as the parts of ``source`` do."""
+    """The Vocabulary of ``schema``, of at most ``most`` bytes. Raises as ``source`` does; TimeoutError."""
     end = monotonic() + MAX_SECONDS
     held: dict[Place, Held] = {}
     left: dict[Key, list[str]] = {}
@@ -94,14 +94,16 @@ async def read(schema: Catalog, source: Source, most: int) -> Vocabulary:
         if columns := _columns(schema.relations[key], source.shown.get(key, ())):
             left[key] = columns
     asked = [(key, column) for key in sorted(left) if key in source.whole for column in left[key]][:MAX_ASKED]
-    for one in await source.statistics(asked) if asked else ():
+    async with asyncio.timeout(MAX_SECONDS):
+        told = await source.statistics(asked) if asked else ()
+    for one in told:
         key, column = one.place
         relation = schema.relations[key]
         distinct = round(one.distinct if one.distinct >= 0 else -one.distinct * max(relation.estimated_rows, 0))
         if one.distinct == -1 and distinct > MAX_DISTINCT and relation.primary_key == (column,):
             keys.append(one.place)
         if 0 < distinct <= len(one.common):
-            values = tuple(value for value in one.common if len(value) <= MAX_LENGTH)
+            values = tuple(value for value in _unpadded(relation, column, one.common) if len(value) <= MAX_LENGTH)
             held[one.place] = Held(one.place, values, complete=True)
         if one.place in held or distinct > MAX_DISTINCT:
             left[key].remove(column)
@@ -127,6 +129,14 @@ async def read(schema: Catalog, source: Source, most: int) -> Vocabulary:
             known.append(overlap)
     vocabulary.overlaps = tuple(known)
     return vocabulary
+
+
+def _unpadded(relation: Relation, column: str, values: Sequence[str]) -> Sequence[str]:
+    """``values`` without the blanks that character(n) adds and comparisons pass over (manual, 8.3)."""
+    found = relation.column(column)
+    if found is None or not found.type.startswith("character("):
+        return values
+    return [value.rstrip(" ") for value in values]
 
 
 def _order(relation: Relation) -> tuple[bool, bool, int, Key]:

@@ -34,6 +34,13 @@ CREATE TABLE uses (id int PRIMARY KEY, article text);
 INSERT INTO uses SELECT n, 'A' || n % 5 FROM generate_series(1, 40) n;
 CREATE TABLE stock (sku text PRIMARY KEY, weight int);
 INSERT INTO stock SELECT 'A' || n, n FROM generate_series(0, 999) n;
+CREATE TABLE "Odd ""Name" (id int PRIMARY KEY, "Short code" char(6), word name, value varchar(20), number text);
+INSERT INTO "Odd ""Name" SELECT n, 'Qaf', 'Wobble', 'Vetch', NULL FROM generate_series(1, 40) n;
+CREATE TABLE sample (id int, value text) PARTITION BY RANGE (id);
+CREATE TABLE sample_1 PARTITION OF sample FOR VALUES FROM (0) TO (100);
+INSERT INTO sample SELECT n, 'Ulu' FROM generate_series(1, 40) n;
+CREATE TYPE mood AS ENUM ('Glum');
+CREATE MATERIALIZED VIEW kept AS SELECT id, 'Gherkin'::text AS pickle, 'Glum'::mood AS mood FROM shops;
 CREATE TABLE goods (id int PRIMARY KEY, colour text, maker text);
 INSERT INTO goods SELECT n, 'Mauve', 'Marvellous Made' FROM generate_series(1, 40) n;
 ANALYZE;
@@ -116,6 +123,21 @@ def test_who_may_see_all_is_told_where_his_words_are(canaries: RunningGateway, m
     prompt = prompt_with(canaries, model, QUESTION, "-- shops.town = 'Canaryrow'")
     assert "-- shops.secret = 'Canarymask'" in prompt
     assert "-- goods.colour = 'Mauve'" in prompt
+
+
+def test_values_are_read_of_whatever_holds_texts(canaries: RunningGateway, model: ScriptedModel) -> None:
+    """Quoted names, padded texts, partitions, materialized views and views; never analysed or not."""
+    words = "is there a qaf, wobble, vetch or ulu, a gherkin, anything glum or a canaryview"
+    prompt = prompt_with(canaries, model, words, "-- everything.what = 'Canaryview'")
+    for line in (
+        """-- "Odd ""Name"."Short code" = 'Qaf'""",
+        """-- "Odd ""Name".word = 'Wobble'""",
+        """-- "Odd ""Name".value = 'Vetch'""",
+        "-- sample.value = 'Ulu' or sample_1.value = 'Ulu'",
+        "-- kept.pickle = 'Gherkin'",
+    ):
+        assert line in prompt
+    assert "= 'Glum'" not in prompt, "an enumeration is listed"
 
 
 def test_nothing_of_what_is_hidden_enters_a_prompt(canaries: RunningGateway, model: ScriptedModel) -> None:
