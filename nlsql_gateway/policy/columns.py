@@ -25,7 +25,7 @@ from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.functions import callable_by_attribute
 from nlsql_gateway.policy.merged import Merged
 from nlsql_gateway.policy.origin import TABLEOID, tells_origin
-from nlsql_gateway.policy.whole_rows import without_names
+from nlsql_gateway.policy.whole_rows import only_readable, without_names
 from nlsql_gateway.policy.words import why_column
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.quoting import folded
@@ -217,7 +217,8 @@ def _joined(case: Case) -> Deny | None:
                 hint="leave the names of the columns out of the alias",
             )
         for name in sorted(hidden & case.survey.attributes):
-            return _denied(case, name)
+            if not only_readable(case, name):
+                return _denied(case, name)
     return _merging(case)
 
 
