@@ -11,7 +11,7 @@ from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.sql.totals import Place, group_total
 
 _EACH: Final = re.compile(
-    r"\b(?:per|each|every|(?P<done>\w+(?:ed|en|ght)\s+)?by)\s+(?:the\s+)?(?P<one>[a-z]+)(?:\s+(?P<two>[a-z]+))?",
+    r"\b(?:per|each|every|(?P<done>\w+(?:ed|en|ght)\s+(?:(?:in|on|to|for|at)\s+)?)?by)\s+(?:the\s+)?(?P<one>[a-z]+)(?:\s+(?P<two>[a-z]+))?",
     re.IGNORECASE,
 )
 """``by``, unless somebody did it: lessons taught by a teacher, loans approved by the bank."""
@@ -33,7 +33,7 @@ def grouped_as_asked(sql: str, question: str, schema: Catalog) -> str:
 
 def _things(question: str) -> Iterator[list[str]]:
     for each in _EACH.finditer(question):
-        if each["done"] and each["done"].strip().lower() not in _SPLIT:
+        if each["done"] and each["done"].split()[0].lower() not in _SPLIT:
             continue
         if each["two"]:
             yield words(f"{each['one']} {each['two']}")

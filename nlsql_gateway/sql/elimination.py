@@ -54,6 +54,8 @@ def _drop_one(select: exp.Expr, catalog: Catalog, meant: Meant) -> bool:
     used = {alias: sum(1 for _ in _uses(select, alias, sources, catalog)) for alias in sources}
     for alias in sorted(sources, key=lambda name: (used[name] > 0, name == begun)):
         others = tuple(relation for name, relation in sources.items() if name != alias)
+        if _shows_all(select, alias):
+            continue
         joined_on = frozenset(name for pair in equal for owner, name in pair if owner == alias)
         if meant(sources[alias], others, joined_on):
             continue
@@ -61,6 +63,15 @@ def _drop_one(select: exp.Expr, catalog: Catalog, meant: Meant) -> bool:
         if moved is not None and _drop(select, alias, moved, list(_uses(select, alias, sources, catalog)), equal):
             return True
     return False
+
+
+def _shows_all(select: exp.Expr, alias: str) -> bool:
+    """``*`` or ``t.*`` in the select list: its columns are shown, though none is named."""
+    return any(
+        isinstance(item, exp.Star)
+        or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star) and fold(item.args["table"]) == alias)
+        for item in select.expressions
+    )
 
 
 def _is_taken_away(select: exp.Expr) -> bool:

@@ -34,6 +34,7 @@ CITY = catalog(
             "SELECT branches.opening_year, COUNT(*) FROM branches GROUP BY branches.opening_year",
         ),
         ("How many loans?", "SELECT COUNT(*) FROM loans", None),
+        ("How many loans are enrolled in by branch?", "SELECT COUNT(*) FROM loans", None),
         ("How many loans were approved by branch managers?", "SELECT COUNT(*) FROM loans", None),
         ("How many loans per patron?", "SELECT COUNT(*) FROM loans", None),
         ("Loans per branch?", "SELECT COUNT(*) / COUNT(DISTINCT branch_id) FROM loans", None),

@@ -70,7 +70,9 @@ def test_dropped(sql: str, less: str) -> None:
             "SELECT c.title FROM programs p JOIN program_courses b ON b.program_id = p.id "
             "JOIN courses c ON c.id = b.course_id WHERE p.name = 'x'"
         ),
-        # Its columns are used.
+        # Its columns are used, or shown.
+        "SELECT * FROM courses JOIN program_courses ON courses.id = program_courses.course_id",
+        "SELECT c.* FROM courses AS c JOIN program_courses AS p ON c.id = p.course_id JOIN students ON TRUE = TRUE",
         "SELECT c.title, p.name FROM courses c JOIN programs p ON p.id = c.id",
         "SELECT title, name FROM courses JOIN programs ON programs.id = courses.id",
         # count(*) and count(key) count the partners.
