@@ -85,7 +85,8 @@ def extra() -> ConfigError:
 @click.option("--replay", default=0.5, show_default=True, help="Easy pairs for each hard one in stage two.")
 @click.option("--warm-up", default=0.03, show_default=True, help="Share of a stage's steps.")
 @click.option("--row", "row_tokens", default=4096, show_default=True, help="Tokens packed together.")
-@click.option("--rows", default=8, show_default=True, help="In a step.")
+@click.option("--rows", default=4, show_default=True, help="In a step.")
+@click.option("--share", default=8, show_default=True, help="Pairs that begin alike and are read together.")
 @click.option("--clip", default=1.0, show_default=True, help="Longest gradient.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--limit", default=0, help="Take only so many pairs.")
@@ -94,7 +95,7 @@ def extra() -> ConfigError:
 @click.option("--recompute", is_flag=True, help="Keep less memory, for a third more work.")
 @click.option("--keep-every", default=50, show_default=True, help="Steps between checkpoints.")
 @click.option("--validate-every", default=100, show_default=True, help="Steps.")
-@click.option("--minutes", default=0.0, help="Stop at a checkpoint after so long; the same command goes on.")
+@click.option("--minutes", default=0.0, help="Stop at a checkpoint when so many have passed; the same command goes on.")
 def command(
     pairs: Path,
     run: Path,
@@ -110,6 +111,7 @@ def command(
     warm_up: float,
     row_tokens: int,
     rows: int,
+    share: int,
     clip: float,
     seed: int,
     limit: int,
@@ -132,7 +134,7 @@ def command(
         base or embedded(),
         validation,
         Settings(
-            Schedule(seed, row_tokens, rows, epochs, rates, warm_up, replay),
+            Schedule(seed, row_tokens, rows, share, epochs, rates, warm_up, replay),
             rank,
             alpha,
             dropout,

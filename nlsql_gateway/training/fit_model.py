@@ -2,15 +2,15 @@
 
 The weights are those of the very file that is served, so that the adapter also mends what quantizing broke. Examples
 are packed without padding: they lie end to end in one row, positions begin anew with each, and attention is computed
-for each apart, by a causal call of its own; no mask is made, and nothing is spent on pairs of examples. The output
-matrix is only multiplied where something is learnt, a tenth of the places.
+for each apart, by a call of its own; nothing is spent on pairs of examples. Those of a bundle have their beginning, the
+schema, in the row once, and each goes on from it. The output matrix is only multiplied where something is learnt.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,21 @@ from torch.nn import functional
 from nlsql_gateway.errors import ConfigError
 from nlsql_gateway.training.fit import WEIGHTS
 from nlsql_gateway.training.fit_data import Encode, Example
+from nlsql_gateway.training.fit_plan import shared
 
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 "Every matrix of a block, as Qwen2 and Llama name them."
 
 _ATTENTION = "nlsql_segments"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Places of a packed row that attend to each other, and to those of ``before`` that they go on from."""
+
+    begin: int
+    end: int
+    before: tuple[int, int] = (0, 0)
 
 
 def _segments(
@@ -38,25 +48,30 @@ def _segments(
     attention_mask: Any,  # noqa: ARG001
     *,
     scaling: float | None = None,
-    segments: Sequence[int] | None = None,
+    segments: Sequence[Segment] | None = None,
     **_more: Any,
 ) -> tuple[Any, None]:
-    """Attention for packed examples (transformers, "Attention interface"); ``segments`` are where they begin and end.
-
-    query: 1 x heads x tokens x width.
-    """
-    bounds = segments or (0, query.shape[2])
-    parts = [
-        functional.scaled_dot_product_attention(
-            query[:, :, begin:end],
-            key[:, :, begin:end],
-            value[:, :, begin:end],
-            is_causal=True,
-            scale=scaling,
-            enable_gqa=True,
+    """Attention for packed examples (transformers, "Attention interface"). query: 1 x heads x tokens x width."""
+    parts = []
+    for one in segments or (Segment(0, query.shape[2]),):
+        keys, values, mask = key[:, :, one.begin : one.end], value[:, :, one.begin : one.end], None
+        begin, end = one.before
+        if end > begin:
+            keys = torch.cat([key[:, :, begin:end], keys], dim=2)
+            values = torch.cat([value[:, :, begin:end], values], dim=2)
+            mask = torch.ones(one.end - one.begin, keys.shape[2], dtype=torch.bool, device=key.device)
+            mask = mask.tril(end - begin)
+        parts.append(
+            functional.scaled_dot_product_attention(
+                query[:, :, one.begin : one.end],
+                keys,
+                values,
+                attn_mask=mask,
+                is_causal=mask is None,
+                scale=scaling,
+                enable_gqa=True,
+            )
         )
-        for begin, end in pairwise(bounds)
-    ]
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 
@@ -87,8 +102,11 @@ def load(base: Path, *, device: str, dtype: str) -> Any:
     return model.to(device)
 
 
-def with_lora(model: Any, *, rank: int, alpha: float, dropout: float, name: str, recompute: bool) -> Any:
-    """The PEFT model, its new matrices in float32. ``name`` of the base is written into its configuration."""
+def with_lora(model: Any, *, rank: int, alpha: float, dropout: float, name: str, recompute: bool, cast: bool) -> Any:
+    """The PEFT model, its new matrices in float32. ``name`` of the base is written into its configuration.
+
+    ``cast``: PEFT makes their inputs float32 as well; torch.autocast, where it is on, would only undo that.
+    """
     if recompute:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     config = peft.LoraConfig(
@@ -96,6 +114,9 @@ def with_lora(model: Any, *, rank: int, alpha: float, dropout: float, name: str,
     )
     adapted = peft.get_peft_model(model, config, autocast_adapter_dtype=True)
     adapted.peft_config["default"].base_model_name_or_path = name
+    for module in adapted.modules():
+        if hasattr(module, "cast_input_dtype_enabled"):
+            module.cast_input_dtype_enabled = cast
     return adapted
 
 
@@ -106,6 +127,13 @@ def take_weights(adapted: Any, folder: Path) -> None:
         peft.set_peft_model_state_dict(adapted, weights)
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise ConfigError(f"{folder}: no adapter of this rank for this model") from error
+
+
+def save_short(adapted: Any, folder: Path) -> None:
+    """The adapter as PEFT's files, its matrices in float16: half as much to carry, and what a GGUF has."""
+    adapted.save_pretrained(folder, save_embedding_layers=False)
+    weights = safetensors.torch.load_file(folder / WEIGHTS)
+    safetensors.torch.save_file({name: weight.half() for name, weight in weights.items()}, folder / WEIGHTS)
 
 
 def with_adapter(model: Any, folder: Path) -> Any:
@@ -121,27 +149,53 @@ def next_logprobs(model: Any, tokens: Sequence[int]) -> Any:
         return inner.lm_head(hidden).float().log_softmax(-1)
 
 
-def summed_loss(model: Any, row: Sequence[Example], device: str) -> Any:
+@dataclass(slots=True)
+class _Row:
+    """Bundles, laid out: what they share, then what each example has of its own."""
+
+    tokens: list[int]
+    positions: list[int]
+    segments: list[Segment]
+    places: list[int]
+    "Where something is told of the token that comes next in its example,"
+    learnt: list[int]
+    "and which one that is."
+
+
+def _laid_out(bundles: Sequence[Sequence[Example]]) -> _Row:
+    row = _Row([], [], [], [], [])
+    for bundle in bundles:
+        head = shared(bundle)
+        before = (len(row.tokens), len(row.tokens) + head)
+        if head:
+            row.segments.append(Segment(*before))
+            row.tokens.extend(bundle[0].tokens[:head])
+            row.positions.extend(range(head))
+        for example in bundle:
+            start = len(row.tokens)
+            row.tokens.extend(example.tokens[head:])
+            row.positions.extend(range(head, len(example)))
+            row.segments.append(Segment(start, len(row.tokens), before))
+            row.places.extend(start + place - head - 1 for place in range(example.begin, len(example)))
+            row.learnt.extend(example.tokens[example.begin :])
+    return row
+
+
+def summed_loss(model: Any, bundles: Sequence[Sequence[Example]], device: str) -> Any:
     """The sum of the negative logarithms of the learnt tokens' probabilities in one packed row.
 
     ``model`` is a causal language model of transformers or a PEFT model around one.
     """
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    bounds = (0, *accumulate(map(len, row)))
-    tokens = torch.tensor([token for example in row for token in example.tokens], device=device)
-    positions = torch.cat([torch.arange(len(example), device=device) for example in row])
-    # What stands at place i tells the token at i + 1.
-    places = [
-        start + place - 1
-        for start, example in zip(bounds[:-1], row, strict=True)
-        for place in range(example.begin, len(example))
-    ]
-    where = torch.tensor(places, device=device)
+    row = _laid_out(bundles)
     hidden = inner.model(
-        input_ids=tokens[None], position_ids=positions[None], use_cache=False, segments=bounds
+        input_ids=torch.tensor([row.tokens], device=device),
+        position_ids=torch.tensor([row.positions], device=device),
+        use_cache=False,
+        segments=row.segments,
     ).last_hidden_state[0]
-    logits = inner.lm_head(hidden[where]).float()
-    return functional.cross_entropy(logits, tokens[where + 1], reduction="sum")
+    logits = inner.lm_head(hidden[torch.tensor(row.places, device=device)]).float()
+    return functional.cross_entropy(logits, torch.tensor(row.learnt, device=device), reduction="sum")
 
 
 def _check(base: Path) -> None:

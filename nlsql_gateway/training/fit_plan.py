@@ -1,7 +1,8 @@
 """Which examples are seen when, and at what rate: all decided before the first step, by the seed alone. Pure.
 
-A *row* is some examples laid end to end, as many as fit; a *step* is some rows, after which the weights change. Stage
-one has the easy examples; stage two the hard ones, and some of the first stage again so that they are not forgotten.
+A *bundle* is some examples that begin alike, since they are about the same schema: what they share is read once. A
+*row* is some bundles laid end to end, as many as fit; a *step* is some rows, after which the weights change. Stage one
+has the easy examples; stage two the hard ones, and some of the first stage again so that they are not forgotten.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from random import Random
 
 from nlsql_gateway.training.fit_data import Example
 
+KEY = 48
+"""Tokens by which examples are sorted into bundles: the prompt's rules and the first columns of a schema."""
+
 LAST_RATE = 0.1
 "Of the stage's rate, at its end."
 
@@ -23,6 +27,8 @@ class Schedule:
     row_tokens: int
     rows: int
     "In a step."
+    share: int
+    "Examples in a bundle, at most."
     epochs: tuple[int, int]
     "Of the two stages; 0 leaves a stage out."
     rates: tuple[float, float]
@@ -33,13 +39,16 @@ class Schedule:
     "Easy examples for each hard one in stage two."
 
 
+Bundle = tuple[int, ...]
+"Numbers of examples."
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     stage: int
     "1 or 2."
     rate: float
-    rows: tuple[tuple[int, ...], ...]
-    "Numbers of examples."
+    rows: tuple[tuple[Bundle, ...], ...]
 
 
 def plan(examples: Sequence[Example], schedule: Schedule) -> list[Step]:
@@ -48,13 +57,15 @@ def plan(examples: Sequence[Example], schedule: Schedule) -> list[Step]:
     hard = [number for number, example in enumerate(examples) if example.hard]
     steps: list[Step] = []
     for stage in (1, 2):
-        rows: list[tuple[int, ...]] = []
+        rows: list[tuple[Bundle, ...]] = []
         for epoch in range(schedule.epochs[stage - 1]):
             chance = Random(f"{schedule.seed} {stage} {epoch}")  # noqa: S311 - repeatable, no secret
             again = min(len(easy), round(len(hard) * schedule.replay))
             seen = list(easy) if stage == 1 else hard + chance.sample(easy, again)
             chance.shuffle(seen)
-            rows.extend(_packed(seen, examples, schedule.row_tokens))
+            bundles = _bundled(seen, examples, schedule)
+            chance.shuffle(bundles)
+            rows.extend(_packed(bundles, examples, schedule.row_tokens))
         parts = [tuple(rows[start : start + schedule.rows]) for start in range(0, len(rows), schedule.rows)]
         rate = schedule.rates[stage - 1]
         steps.extend(
@@ -63,15 +74,53 @@ def plan(examples: Sequence[Example], schedule: Schedule) -> list[Step]:
     return steps
 
 
-def _packed(order: Sequence[int], examples: Sequence[Example], most: int) -> list[tuple[int, ...]]:
-    rows: list[list[int]] = []
-    room = 0
+def shared(bundle: Sequence[Example]) -> int:
+    """How many tokens of a bundle are read once: those that all begin with, and nothing that any of them learns.
+
+    The last token before what is learnt belongs to each example itself, since it is the one that tells it.
+    """
+    if len(bundle) < 2:
+        return 0
+    first, last = min(one.tokens for one in bundle), max(one.tokens for one in bundle)
+    most = min(one.begin for one in bundle) - 1
+    return next((at for at in range(most) if first[at] != last[at]), most)
+
+
+def cost(bundle: Sequence[Example]) -> int:
+    """Tokens that are read for it."""
+    return sum(map(len, bundle)) - (len(bundle) - 1) * shared(bundle)
+
+
+def _bundled(order: Sequence[int], examples: Sequence[Example], schedule: Schedule) -> list[Bundle]:
+    done: list[Bundle] = []
+    open_: dict[tuple[int, ...], list[int]] = {}
     for number in order:
-        if len(examples[number]) > room:
+        key = examples[number].tokens[:KEY]
+        bundle = open_.setdefault(key, [])
+        if bundle and not _fits([examples[one] for one in (*bundle, number)], schedule):
+            done.append(tuple(bundle))
+            bundle = open_[key] = []
+        bundle.append(number)
+    return done + [tuple(bundle) for bundle in open_.values()]
+
+
+def _fits(bundle: Sequence[Example], schedule: Schedule) -> bool:
+    """Whether the last one shares at least half of its prompt with the others, and there is room for it."""
+    return (
+        len(bundle) <= schedule.share and 2 * shared(bundle) >= bundle[-1].begin and cost(bundle) <= schedule.row_tokens
+    )
+
+
+def _packed(bundles: Sequence[Bundle], examples: Sequence[Example], most: int) -> list[tuple[Bundle, ...]]:
+    rows: list[list[Bundle]] = []
+    room = 0
+    for bundle in bundles:
+        size = cost([examples[number] for number in bundle])
+        if size > room:
             rows.append([])
             room = most
-        rows[-1].append(number)
-        room -= len(examples[number])
+        rows[-1].append(bundle)
+        room -= size
     return [tuple(row) for row in rows]
 
 

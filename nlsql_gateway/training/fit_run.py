@@ -3,7 +3,7 @@
 RUN/settings.json      what decides the weights: settings, digests of the base and of the pairs
 RUN/log.jsonl          a line for each step: loss, rate, tokens a second; and for each validation
 RUN/checkpoints/N/     the adapter (PEFT's files) and the optimizer after step N; the last two are kept
-RUN/adapter/           the adapter (PEFT's files), once the last step is done
+RUN/adapter/           the adapter (PEFT's files) in float16, once the last step is done
 
 Chance (dropout) is seeded at each step by the step's number, so a run that goes on from a checkpoint gives the weights
 that it would have given; on one kind of machine with one number of threads to the last bit, on CUDA nearly.
@@ -47,6 +47,7 @@ def fit(
     pairs: Path, run: Path, base: Path, validation: Path | None, settings: Settings, habits: Habits, *, say: Say
 ) -> None:
     """Train, or go on training. Raises ConfigError: a file is wrong, or RUN was begun with other settings."""
+    began = time.monotonic()
     encode, _ = fit_model.tokenizer(base)
     longest = settings.schedule.row_tokens
     data = fit_data.read(pairs, encode, longest=longest, limit=settings.limit)
@@ -65,8 +66,9 @@ def fit(
         dropout=settings.dropout,
         name=base.name,
         recompute=settings.recompute,
+        cast=settings.dtype == "float32",
     )
-    _Training(run, model, settings, habits, data, held_back, say).go(steps)
+    _Training(run, model, settings, habits, data, held_back, say, began).go(steps)
 
 
 def _settle(run: Path, settings: Settings, base: Path, data: Data, held_back: Data | None) -> None:
@@ -101,34 +103,36 @@ class _Training:
     data: Data
     held_back: Data | None
     say: Say
+    began: float
+    "By the clock of time.monotonic."
 
     def go(self, steps: Sequence[fit_plan.Step]) -> None:
         trained = [weight for weight in self.model.parameters() if weight.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=0.0)
         done = self._take_up(optimizer)
         self._cut_log(done)
-        began = time.monotonic()
         self.model.train()
         for number, step in enumerate(steps[done:], start=done + 1):
             self._step(number, len(steps), step, trained, optimizer)
             last = number == len(steps)
             if self.held_back is not None and (last or number % self.habits.validate_every == 0):
                 self._validate(number)
-            out_of_time = self.habits.minutes and time.monotonic() - began > 60 * self.habits.minutes
+            out_of_time = self.habits.minutes and time.monotonic() - self.began > 60 * self.habits.minutes
             if last or out_of_time or number % self.habits.keep_every == 0:
                 self._keep(number, optimizer)
             if out_of_time and not last:
                 self.say(f"stopped after step {number} of {len(steps)}; the same command goes on")
                 return
-        _replace(self.run / "adapter", lambda folder: self.model.save_pretrained(folder, save_embedding_layers=False))
+        _replace(self.run / "adapter", lambda folder: fit_model.save_short(self.model, folder))
         self.say(f"done: {self.run / 'adapter'}")
 
     def _step(self, number: int, count: int, step: fit_plan.Step, trained: list[Any], optimizer: Any) -> None:
         began = time.monotonic()
         torch.manual_seed(self.settings.schedule.seed * 1_000_003 + number)
-        rows = [[self.data.examples[index] for index in row] for row in step.rows]
-        learnt = sum(example.learnt for row in rows for example in row)
-        tokens = sum(len(example) for row in rows for example in row)
+        rows = [[[self.data.examples[index] for index in bundle] for bundle in row] for row in step.rows]
+        bundles = [bundle for row in rows for bundle in row]
+        learnt = sum(example.learnt for bundle in bundles for example in bundle)
+        tokens = sum(len(example) for bundle in bundles for example in bundle)
         total = 0.0
         for row in rows:
             with self._precision():
@@ -148,7 +152,9 @@ class _Training:
             loss=round(total, 5),
             rate=step.rate,
             gradient=round(length, 5),
+            pairs=sum(map(len, bundles)),
             tokens=tokens,
+            read=sum(map(fit_plan.cost, bundles)),
             learnt=learnt,
             seconds=round(seconds, 3),
             tokens_per_second=round(tokens / seconds, 1),
@@ -165,7 +171,7 @@ class _Training:
         total, began = 0.0, time.monotonic()
         with torch.no_grad(), self._precision():
             for example in self.held_back.examples:
-                total += fit_model.summed_loss(self.model, [example], self.habits.device).item()
+                total += fit_model.summed_loss(self.model, [[example]], self.habits.device).item()
         self.model.train()
         loss = total / self.held_back.facts["learnt tokens"]
         self._log(step=number, validation_loss=round(loss, 5), seconds=round(time.monotonic() - began, 3))
