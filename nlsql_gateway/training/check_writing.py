@@ -34,9 +34,11 @@ class Writer:
         """The line of train.jsonl, or why there is none."""
         chance = _number(row["id"])
         today = date.fromisoformat(row["today"]) if row["today"] else FIRST_DAY + timedelta(days=chance % DAYS)
-        # Notes come as an operator's lines behind the schema, or behind the question, as people append them.
-        apart = chance % 2 == 0
-        question = concerning(row["question"] if apart else f"{row['question']} {row['notes']}".strip())
+        # Notes come as an operator's lines behind the schema, or behind the question, as people append them; there the
+        # gateway leaves out what it takes to concern nothing, and a note that the gold needs must stay.
+        joined = " ".join(f"{row['question']} {row['notes']}".split())
+        apart = chance % 2 == 0 or concerning(joined) != joined
+        question = concerning(row["question"]) if apart else joined
         notes: tuple[str, ...] = (row["notes"],) if apart and row["notes"] else ()
         if chance // 2 % 2 == 0:  # a model that always has them does not learn to do without
             notes += tuple(result.get("values", ()))

@@ -18,6 +18,7 @@ from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.training.check import How, command
 from nlsql_gateway.training.check_contents import contents
 from nlsql_gateway.training.check_tokens import caps, tokenizer, within
+from nlsql_gateway.training.check_writing import Writer
 from nlsql_gateway.training.prepare_catalogs import databases_in
 from nlsql_gateway.training.prepare_layout import lines, write_lines
 from nlsql_gateway.training.prepare_resume import Kept
@@ -76,6 +77,17 @@ def test_prompts_may_say_where_values_are(checked: Path, tmp_path: Path) -> None
     assert with_hints
     assert with_hints <= {"own-2", "own-5"}
     assert set(rows(folder)) == set(rows(checked))
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_no_note_is_lost(checked: Path, number: int) -> None:
+    writer = Writer(databases_in(checked / "databases.jsonl")["own.garden"])
+    note = "Profit = income - cost; lime people refers to village = 'Linden';"
+    row = dict.fromkeys(("source", "database", "category", "original", "licence", "today"), "")
+    row |= {"id": f"own-{number}", "question": "Who are the lime people?", "notes": note}
+    found = writer.example(row, {"sql": "SELECT name FROM gardener WHERE village = 'Linden'"})
+    assert isinstance(found, dict)
+    assert note in found["messages"][1]["content"]
 
 
 def test_what_cannot_be_answered_is_refused(checked: Path) -> None:
