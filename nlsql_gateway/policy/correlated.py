@@ -55,7 +55,8 @@ def correlations(
     candidates = filtered(fenced)
     found: dict[int, tuple[str, ...]] = {}
     own = catalog.own_operators
-    if not candidates or len(survey.selects) < 2 or own is None or "=" in own:
+    tying = "SubLink" in survey.keys or "lateral" in survey.keys
+    if not candidates or not tying or len(survey.selects) < 2 or own is None or "=" in own:
         return found
     by_location = {read.use.location: read for read in reads}
     for select in survey.selects:
@@ -69,7 +70,7 @@ def correlations(
 
 def _computed(select: Node, by_location: Mapping[int, Read], catalog: Catalog) -> Iterator[tuple[Node, Around]]:
     """The queries with a WHERE clause that are computed for each row of this one, and what is around each."""
-    clauses = [value for key, value in select.items() if key not in ("fromClause", "withClause")]
+    clauses = clauses_of(select)
     around = around_of(select["fromClause"], by_location)
     if around.tables:
         joined = [] if catalog.server_version < _CORRELATED_JOINS else list(terms(select.get("whereClause", {})))
@@ -79,6 +80,15 @@ def _computed(select: Node, by_location: Mapping[int, Read], catalog: Catalog) -
         around = around_of(left, by_location)
         if around.tables and _computes(query, catalog):
             yield from ((one, around) for one in leaves(query))
+
+
+def clauses_of(select: Node) -> list[Any]:
+    """All but FROM and WITH."""
+    return [
+        value
+        for key, value in select.items()
+        if key not in ("fromClause", "withClause") and (type(value) is dict or type(value) is list)
+    ]
 
 
 def leaves(query: Node) -> Iterator[Node]:
@@ -141,19 +151,30 @@ def _aliased(item: Node) -> bool:
 
 
 def _values(clauses: list[Any], joined: Sequence[Node]) -> Iterator[Node]:
-    """The queries of ``_VALUES`` that stand just in these clauses, not in a query of theirs, and those behind IN and
-    ANY that are not among ``joined``."""
-    stack = clauses
+    """The queries of ``_VALUES`` in these clauses, and those behind IN and ANY that are not among ``joined``."""
+    for link in sublinks(clauses):
+        kind = link.get("subLinkType")
+        if kind in _VALUES or (kind == "ANY_SUBLINK" and not any(link is one for one in joined)):
+            yield link["subselect"].get("SelectStmt", {})
+
+
+def sublinks(clauses: list[Any]) -> Iterator[Node]:
+    """What stands just in these clauses, not in a query of theirs."""
+    stack = list(clauses)
     while stack:
         item = stack.pop()
-        if isinstance(item, list):
-            stack.extend(item)
-        elif isinstance(item, dict):
-            link = item.get("SubLink", {})
-            kind = link.get("subLinkType")
-            if kind in _VALUES or (kind == "ANY_SUBLINK" and not any(link is one for one in joined)):
-                yield link["subselect"].get("SelectStmt", {})
-            stack.extend(value for key, value in item.items() if key not in ("SelectStmt", "subselect"))
+        if type(item) is list:
+            stack.extend([child for child in item if type(child) is dict])
+            continue
+        if "SubLink" in item:
+            yield item["SubLink"]
+        for key, value in item.items():
+            if (type(value) is dict or type(value) is list) and key not in _LEAVES:
+                stack.append(value)
+
+
+_LEAVES: Final = frozenset({"SelectStmt", "subselect", "ColumnRef", "A_Const", "typeName", "funcname", "name"})
+"""Not looked into: queries, and what has none."""
 
 
 def _equalities(where: Node, read: Read, beside: Sequence[Read], around: Around) -> Iterator[str]:

@@ -17,10 +17,9 @@ The condition itself must stand in WHERE: in ON of an outer join it would not ho
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from nlsql_gateway.policy.case import Read
-from nlsql_gateway.policy.correlated import Around, around_of, leaves
+from nlsql_gateway.policy.correlated import Around, around_of, clauses_of, leaves, sublinks
 from nlsql_gateway.policy.grouping import tables_of
 from nlsql_gateway.policy.leakproof import comparable_type
 from nlsql_gateway.policy.pushdown import Parameters, filtered, lacks, parameters_of, restated, terms
@@ -41,10 +40,11 @@ def implications(
     """For each of the ``fenced`` tables with a row filter, by its location: what to add to that filter."""
     candidates = filtered(fenced)
     found: dict[int, tuple[str, ...]] = {}
-    if not candidates or own is None or "=" in own:
+    if not candidates or len(survey.tables) < 2 or own is None or "=" in own:
         return found
     by_location = {read.use.location: read for read in reads}
     once = parameters_of(survey, own, declared)
+    nested = "SubLink" in survey.keys
     for select in survey.selects:
         if "whereClause" not in select:
             continue
@@ -54,7 +54,8 @@ def implications(
         within = [
             (read, _equal(read, equalities, here, None)) for read in here.tables if read.use.location in candidates
         ]
-        for query in _queries([value for key, value in select.items() if key not in ("fromClause", "withClause")]):
+        links = sublinks(clauses_of(select)) if nested and here.tables else ()
+        for query in [one for link in links for one in leaves(link["subselect"].get("SelectStmt", {}))]:
             beside = around_of(query["fromClause"], by_location)
             if beside.whole:
                 inner = [(sides, None) for sides in _equalities(terms(query["whereClause"]))]
@@ -128,16 +129,3 @@ def _joined(items: Sequence[Node]) -> Iterator[_Equality]:
             left = frozenset(tables_of([join["larg"]]))
             for sides in _equalities(terms(join["quals"]) if "quals" in join else ()):
                 yield sides, left
-
-
-def _queries(clauses: list[Any]) -> Iterator[Node]:
-    """The queries with FROM and WHERE that stand just in these clauses, not in a query of theirs."""
-    stack = clauses
-    while stack:
-        item = stack.pop()
-        if isinstance(item, list):
-            stack.extend(item)
-        elif isinstance(item, dict):
-            if "SubLink" in item:
-                yield from leaves(item["SubLink"]["subselect"].get("SelectStmt", {}))
-            stack.extend(value for key, value in item.items() if key not in ("SelectStmt", "subselect"))
