@@ -123,7 +123,7 @@ class Asker:
                     schema = replace(schema, overlaps=vocabulary.overlaps)
                 notes = (*hints.lines, *value_lines(met, self._value_hints))
                 return await self._answer(
-                    _Asked(question, schema, check, today, timeout, end, hints, before, look, met, notes)
+                    _Asked(question, schema, check, today, timeout, end, hints, before, look, vocabulary, met, notes)
                 )
         except TimeoutError as error:
             raise AskTimeout(
@@ -209,7 +209,7 @@ class Asker:
         completion = await self._generator.generate(
             prompt.text, replace(sampling, stop=prompt.stop), timeout=max(0.001, asked.end - monotonic())
         )
-        return await try_out(completion, asked.question, asked.schema, asked.check, asked.look)
+        return await try_out(completion, asked.question, asked.schema, asked.check, asked.look, asked.vocabulary)
 
     def _is_cut(self, tried: Tried) -> bool:
         """It failed and has no end: asked again the model mostly loses itself again, at full length."""
@@ -264,6 +264,7 @@ class _Asked:
     hints: Hints
     before: Topic | None
     look: Look | None
+    vocabulary: Vocabulary | None
     met: tuple[Met, ...]
     "The values that the question names."
     notes: tuple[str, ...]

@@ -9,8 +9,10 @@ from nlsql_gateway.ask.choose import Candidate, Chosen, choose
 from nlsql_gateway.ask.extract import extract
 from nlsql_gateway.ask.generator import Completion
 from nlsql_gateway.ask.grounding import Grounded, Look, Rows, ground
+from nlsql_gateway.ask.rehoming import rehome
 from nlsql_gateway.ask.rework import rework
 from nlsql_gateway.ask.values import Check, Problem
+from nlsql_gateway.ask.vocabulary import Vocabulary
 from nlsql_gateway.errors import LimitError, NoValidSql, StatementError, Unanswerable
 from nlsql_gateway.sql.catalog import Catalog
 from nlsql_gateway.sql.habits import shows_words_only
@@ -52,7 +54,14 @@ class Tried:
         return given / tokens if given is not None and tokens else None
 
 
-async def try_out(completion: Completion, question: str, schema: Catalog, check: Check, look: Look | None) -> Tried:
+async def try_out(
+    completion: Completion,
+    question: str,
+    schema: Catalog,
+    check: Check,
+    look: Look | None,
+    vocabulary: Vocabulary | None = None,
+) -> Tried:
     """The best that code makes of ``completion``. Raises Unanswerable (the model refuses), and as ``check`` does."""
     try:
         sql = extract(completion.text)
@@ -63,6 +72,8 @@ async def try_out(completion: Completion, question: str, schema: Catalog, check:
     # In a thread: a schema of thousands of tables has a large join graph.
     mended = await asyncio.to_thread(rework, sql, question, schema)
     grounded = await ground(mended.sql, schema, look) if look is not None else Grounded(mended.sql)
+    if vocabulary is not None and grounded.unmet:
+        grounded = await asyncio.to_thread(rehome, grounded, schema, vocabulary)
     candidates = (Candidate(grounded.sql, mended.problem), Candidate(mended.sql, mended.problem), Candidate(sql))
     chosen = await choose(candidates, check)
     if not isinstance(chosen, Chosen):

@@ -27,8 +27,6 @@ Overlap = tuple[Key, str, Key, str]
 
 MAX_WORDS: Final = 6
 """Of a value that is looked for in a question."""
-MAX_PLACES: Final = 3
-"""A value that more columns hold says nothing of where it is meant."""
 NEAR: Final = 90
 """Likeness (rapidfuzz, ratio, of 100) of what is taken for one word misspelt: a letter of seven, two of eleven."""
 LEAST_NEAR: Final = 6
@@ -106,6 +104,14 @@ class Vocabulary:
                     self._alike.setdefault((text[0], len(forms)), []).append(text)
             known.setdefault(value, []).append(held.place)
 
+    def homes(self, text: str) -> dict[Place, str]:
+        """The columns that hold ``text``, as it is but for its case, and how each has it; in canonical order."""
+        known = self._values.get(" ".join(words(text)), {})
+        same = {value: places for value, places in known.items() if value.casefold() == text.casefold()}
+        found = {place: value for value in sorted(same) for place in same[value]}
+        found |= dict.fromkeys(same.get(text, ()), text)
+        return dict(sorted(found.items()))
+
     def named(self, question: str) -> tuple[Met, ...]:
         """The values in ``question``, in its order; of two that share a word the longer one."""
         tokens = _tokens(question)
@@ -164,13 +170,14 @@ class Vocabulary:
 def hints(met: Iterable[Met], most: int) -> tuple[str, ...]:
     """At most ``most`` lines for a prompt: where each value is, as a condition that a model may copy.
 
-    Of what is listed the prompt has the list.
+    Of what is listed the prompt has the list. Nothing of what several columns hold: shown two of which either could be
+    meant, a small model left the condition out.
     """
     lines: list[str] = []
     for one in met:
-        if not one.listed and len(one.places) <= MAX_PLACES and len(lines) < most:
-            literal = one.value.replace("'", "''")
-            lines.append(" or ".join(f"{quote(key[1])}.{quote(column)} = '{literal}'" for key, column in one.places))
+        if not one.listed and len(one.places) == 1 and len(lines) < most:
+            (key, column), literal = one.places[0], one.value.replace("'", "''")
+            lines.append(f"{quote(key[1])}.{quote(column)} = '{literal}'")
     return tuple(lines)
 
 

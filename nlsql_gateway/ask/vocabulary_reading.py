@@ -91,7 +91,8 @@ async def read(schema: Catalog, source: Source, most: int) -> Vocabulary:
         if column.values
     ]
     for key in sorted(schema.relations, key=lambda key: _order(schema.relations[key])):
-        if columns := _columns(schema.relations[key], source.shown.get(key, ())):
+        shown = set(source.shown.get(key, ())) - _inherited(schema.relations[key], schema, source)
+        if columns := _columns(schema.relations[key], shown):
             left[key] = columns
     asked = [(key, column) for key in sorted(left) if key in source.whole for column in left[key]][:MAX_ASKED]
     async with asyncio.timeout(MAX_SECONDS):
@@ -143,6 +144,12 @@ def _order(relation: Relation) -> tuple[bool, bool, int, Key]:
     """Views may be slow, and hold what tables do."""
     rows = relation.estimated_rows
     return ("view" in relation.kind, rows < 0, rows, relation.key)
+
+
+def _inherited(relation: Relation, schema: Catalog, source: Source) -> set[str]:
+    """Columns of a partition, or a child, whose values its parent's reading has too."""
+    parents = [key for key in relation.parents if key in schema.relations]
+    return {column for key in parents for column in source.shown.get(key, ())}
 
 
 def _columns(relation: Relation, shown: Collection[str]) -> list[str]:

@@ -52,7 +52,17 @@ class Move:
     text: str
 
 
-Correction = Restate | Contain | Move
+@dataclass(frozen=True, slots=True)
+class Rehome:
+    """Compare the ``column`` of a ``relation``, named bare, with ``text``; whether it is in FROM is the caller's."""
+
+    index: int
+    relation: str
+    column: str
+    text: str
+
+
+Correction = Restate | Contain | Move | Rehome
 
 
 def comparisons(sql: str, catalog: Catalog) -> list[Comparison]:
@@ -96,6 +106,10 @@ def correct(sql: str, corrections: Sequence[Correction]) -> str:
             case Move(_, name, text):
                 for column, _ in _against(literal):
                     column.set("this", identifier(name))
+                literal.set("this", text)
+            case Rehome(_, relation, name, text):
+                for column, _ in _against(literal):
+                    column.replace(exp.Column(this=identifier(name), table=identifier(relation)))
                 literal.set("this", text)
     return tree.sql(dialect="postgres", normalize_functions=False)
 
