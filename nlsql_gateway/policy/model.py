@@ -172,6 +172,10 @@ class Role:
     "When and from where the role gives something; None: always."
 
 
+_Counting = tuple[frozenset[str], frozenset[str]]
+"The roles of a person that count now, and those that do not."
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """One policy file. Immutable; a reload makes another."""
@@ -216,6 +220,9 @@ class Policy:
     "Whether anybody's roles are other ones at other times or elsewhere."
     pooled: bool = False
     "Behind a pooler in transaction mode: ``upstream.pooler`` says so, not the file."
+    _limits: dict[_Counting, Limits] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _timed: dict[_Counting, Policy] = field(init=False, default_factory=dict, repr=False, compare=False)
+    "What was computed before: every decision asks for it, and a policy has few sets of roles."
 
     def principal(self, user: str) -> Principal:
         """The person behind a login name. Not listed: the default roles, or none."""
@@ -236,8 +243,14 @@ class Policy:
 
     def limits_of(self, principal: Principal) -> Limits:
         """What holds for ``principal``: see docs/policy.md, "Limits"."""
+        counting = (principal.roles, principal.absent)
+        if (known := self._limits.get(counting)) is not None:
+            return known
         found = together(self.limits, (self.roles[name].limits for name in principal.roles if name in self.roles))
-        return replace(found, noted=True) if found != NONE and self.shadows(principal) else found
+        if found != NONE and self.shadows(principal):
+            found = replace(found, noted=True)
+        self._limits[counting] = found
+        return found
 
     def shadows(self, principal: Principal) -> bool:
         """Whether ``principal`` is in shadow mode: with the whole policy, or because all roles of the person are."""
@@ -258,5 +271,9 @@ class Policy:
         most = self.limits_of(principal).timeout
         if most is None:
             return self
-        pinned = milliseconds(self.pins.get("statement_timeout", "0")) or most
-        return replace(self, pins={**self.pins, "statement_timeout": f"{min(most, int(pinned))}ms"})
+        counting = (principal.roles, principal.absent)
+        if (known := self._timed.get(counting)) is None:
+            pinned = milliseconds(self.pins.get("statement_timeout", "0")) or most
+            pins = {**self.pins, "statement_timeout": f"{min(most, int(pinned))}ms"}
+            known = self._timed[counting] = replace(self, pins=pins)
+        return known
