@@ -25,6 +25,7 @@ from nlsql_gateway.ask.verified import shown
 from nlsql_gateway.ask.verified_making import entry as made
 from nlsql_gateway.audit import Record
 from nlsql_gateway.config import Settings, client_password, load
+from nlsql_gateway.config import schema as settings_schema
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError, UpstreamError
 from nlsql_gateway.evaluation import command
 from nlsql_gateway.policy import Applied, Policy, unmatched
@@ -262,6 +263,11 @@ async def catalog_of(settings: Settings, database: str, policy: Policy) -> Catal
         return await databases.get(database).refresh()
     finally:
         await databases.aclose()
+
+
+def config_schema() -> str:
+    """The JSON Schema of gateway.yaml."""
+    return settings_schema()
 
 
 def policy_schema() -> str:

@@ -137,6 +137,17 @@ def _rule(fired: dict[str, Any]) -> str:
 
 
 @main.group()
+def config() -> None:
+    """gateway.yaml: its keys."""
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of gateway.yaml, for editors."""
+    click.echo(app.config_schema(), nl=False)
+
+
+@main.group()
 def user() -> None:
     """Users who may log in."""
 

@@ -7,6 +7,7 @@ file's folder. Secrets are named by the variable (``password_env``) or the file 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -39,8 +40,8 @@ def _bytes(value: object) -> object:
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=int | str), Field(gt=0)]
 
 
 class _Section(BaseModel):
@@ -335,6 +336,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (env_settings, init_settings)  # the environment wins over the file
+
+
+def schema() -> str:
+    """The JSON Schema of gateway.yaml, for editors (https://json-schema.org)."""
+    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+    return json.dumps(found, indent=1, sort_keys=True) + "\n"
 
 
 def client_password() -> str | None:
