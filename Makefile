@@ -41,7 +41,8 @@ TORCH := $(HOME)/.cache/nlsql-gateway/torch
 
 $(TORCH)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(TORCH)
-	NLSQL_PURE=1 $(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[training]'
+	NLSQL_PURE=1 $(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --config-settings editable_mode=compat --editable '.[training]'
 	$(TORCH)/bin/python -m pip uninstall --quiet --yes nlsql-gateway  # only what it needs: the tests run the checkout
 	@touch $@
 
