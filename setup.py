@@ -11,7 +11,7 @@ COMPILED = [
     *(f"nlsql_gateway/sql/{name}.py" for name in ("grammar", "limits", "survey")),
     *(
         f"nlsql_gateway/policy/{name}.py"
-        for name in ("columns", "correlated", "grouping", "laziness", "leakproof", "leaks", "scopes")
+        for name in ("columns", "correlated", "grouping", "implied", "laziness", "leakproof", "leaks", "scopes")
     ),
     *(
         f"nlsql_gateway/wire/{name}.py"
