@@ -25,7 +25,6 @@ from nlsql_gateway.ask.verified import shown
 from nlsql_gateway.ask.verified_making import entry as made
 from nlsql_gateway.audit import Record
 from nlsql_gateway.config import Settings, client_password, load
-from nlsql_gateway.config import schema as settings_schema
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError, UpstreamError
 from nlsql_gateway.evaluation import command
 from nlsql_gateway.policy import Applied, Policy, unmatched
@@ -265,11 +264,6 @@ async def catalog_of(settings: Settings, database: str, policy: Policy) -> Catal
         await databases.aclose()
 
 
-def config_schema() -> str:
-    """The JSON Schema of gateway.yaml."""
-    return settings_schema()
-
-
 def policy_schema() -> str:
     return policy_tools.schema()
 
@@ -359,8 +353,7 @@ def pull_model(*, verify: bool) -> str:
     """Fetch the embedded model with a progress bar; a line that says where it is."""
     from nlsql_gateway.embedded import model
 
-    path = model.pull_with_bar(verify=verify)
-    return f"model {path}"
+    return f"model {model.pull_with_bar(verify=verify)}"
 
 
 def build_model() -> str:

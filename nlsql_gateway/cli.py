@@ -21,7 +21,7 @@ from nlsql_gateway.cli_model import model
 from nlsql_gateway.cli_options import TEXT_MAY_BEGIN_WITH_DASHES as _TEXT_MAY_BEGIN_WITH_DASHES
 from nlsql_gateway.cli_options import config_option as _config
 from nlsql_gateway.cli_semantics import semantics, verify
-from nlsql_gateway.config import client_password
+from nlsql_gateway.config import client_password, schema
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
 from nlsql_gateway.evaluation.command import Options
 from nlsql_gateway.evaluation.score import Result
@@ -144,7 +144,7 @@ def config() -> None:
 @config.command("schema")
 def config_schema() -> None:
     """Print the JSON Schema of gateway.yaml, for editors."""
-    click.echo(app.config_schema(), nl=False)
+    click.echo(schema(), nl=False)
 
 
 @main.group()
