@@ -52,7 +52,8 @@ QUESTIONS = (
     "Branches with more than ten tools, and how many",
     "The machine with the most repairs in each branch",
 )
-_TIMES = 3
+TIMES = 3
+"How often each question is asked in a round: the end of a round, when fewer are at work, counts for less."
 _serial = count(1)
 
 
@@ -88,7 +89,7 @@ async def measure(url: str, name: str, clients: Sequence[int], rounds: int) -> d
         for number in range(rounds):
             for waiting in (clients, clients[::-1])[number % 2]:
                 load, started = loads[waiting], time.monotonic()
-                left = list(QUESTIONS * _TIMES)
+                left = list(QUESTIONS * TIMES)
                 async with asyncio.TaskGroup() as group:
                     for _ in range(waiting):
                         group.create_task(_client(client, name, left, load))
