@@ -109,9 +109,9 @@ def _role(name: str, role: RoleFile, keyed: bool, faults: Faults) -> Role:
 
 
 def _presence(role: RoleFile, path: Path, faults: Faults) -> Presence | None:
-    if role.when is None and not role.from_:
+    if role.when is None and role.from_ is None:
         return None
-    when = role.when or When()
+    when = role.when if role.when is not None else When(hours=None, days=["mon-sun"])
 
     def read(key: str, function: Callable[[_T], _R], written: _T) -> _R | None:
         try:
@@ -120,7 +120,7 @@ def _presence(role: RoleFile, path: Path, faults: Faults) -> Presence | None:
             faults.add((*path, *key.split(".")), str(error))
             return None
 
-    networks = (read("from", presence.network, text) for text in role.from_)
+    networks = (read("from", presence.network, text) for text in role.from_ or ())
     return Presence(
         hours=None if when.hours is None else read("when.hours", presence.hours, when.hours),
         days=(read("when.days", presence.days, when.days) if when.days is not None else None) or frozenset(range(7)),
@@ -214,6 +214,8 @@ def _user(name: str, user: User, roles: Mapping[str, Role], types: Mapping[str, 
         _known_role(role, roles, ("users", name, "roles"), faults)
     attributes: dict[str, Attribute] = {"name": name}
     for key, value in user.attributes.items():
+        if key == "name":
+            faults.add(("users", name, "attributes", key), "person.name is the login name; call it something else")
         attribute: Attribute = tuple(value) if isinstance(value, list) else value
         declared = types.get(key)
         try:

@@ -49,6 +49,8 @@ class Pattern:
         schema, dot, name = text.partition(".")
         if not dot or not schema or not name or "." in name:
             raise ValueError("write schema.table; * stands for any characters: public.*")
+        if '"' in text:
+            raise ValueError("write names without quotation marks, as they are spelt in the database: public.Staff")
         parts = [".*".join(re.escape(piece) for piece in part.split("*")) for part in (schema, name)]
         rank = 2 if "*" in schema else 1 if "*" in name else 0
         return cls(text, re.compile(r"\.".join(parts), re.DOTALL), rank)

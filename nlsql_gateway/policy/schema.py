@@ -49,7 +49,15 @@ def _as_setting(value: object) -> object:
     return str(value) if isinstance(value, int) else value
 
 
+def _not_empty(texts: list[str]) -> list[str]:
+    if not texts:
+        raise ValueError("an empty list names nothing; write at least one, or leave the key out")
+    return texts
+
+
 Texts = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+SomeTexts = Annotated[Texts, AfterValidator(_not_empty)]
+"""Not an empty list where that would mean nothing at all, and so leave open what somebody thought was closed."""
 ScalarValue = Annotated[StrictBool | StrictInt | StrictStr, BeforeValidator(_as_text)]
 SettingText = Annotated[str, BeforeValidator(_as_setting, json_schema_input_type=str | bool | int)]
 
@@ -65,7 +73,7 @@ class User(_Part):
 
 
 class Read(_Part):
-    tables: Texts
+    tables: SomeTexts
     "schema.table; * stands for any characters: public.*"
     but_not: Texts = Field(default_factory=list)
     "Tables left out of a pattern."
@@ -80,15 +88,15 @@ class Read(_Part):
 
 
 class Denied(_Part):
-    tables: Texts
-    columns: Annotated[Texts, Field(min_length=1)] | None = None
+    tables: SomeTexts
+    columns: SomeTexts | None = None
     "Only these; the whole tables when left out."
     because: str = ""
     "Words for the person refused."
 
 
 class RowsForAll(_Part):
-    tables: Texts
+    tables: SomeTexts
     using: str
     "A condition in SQL on the table's columns; person.… is the person's attribute."
 
@@ -149,13 +157,13 @@ class MaskWith(_Part):
 
 
 class Mask(_Part):
-    columns: Texts
+    columns: SomeTexts
     "schema.table.column; * stands for any characters in schema and table."
     with_: Annotated[MaskWith, BeforeValidator(_as_mask, json_schema_input_type=str | MaskWith)] = Field(alias="with")
 
 
 class AggregateOnly(_Part):
-    columns: Texts
+    columns: SomeTexts
     "schema.table.column; * stands for any characters in schema and table."
     groups_of: int = Field(5, ge=2)
     "The least number of rows in a group."
@@ -191,16 +199,22 @@ SettingTexts = Annotated[
 class When(_Part):
     hours: str | None = None
     "08:00-18:00; over midnight when the second is the earlier one. Left out, all day."
-    days: Texts | None = None
+    days: SomeTexts | None = None
     "mon-fri, or a list of days and ranges; left out, every day."
     zone: str = "UTC"
     "Of these hours and days: a name of the IANA's, such as Europe/Berlin."
+
+    @model_validator(mode="after")
+    def _says_when(self) -> When:
+        if self.hours is None and self.days is None:
+            raise ValueError("write hours or days; without them the role counts at any time")
+        return self
 
 
 class RoleFile(_Part):
     when: When | None = None
     "Outside of it the role gives nothing."
-    from_: Texts = Field(default_factory=list, alias="from")
+    from_: SomeTexts | None = Field(None, alias="from")
     "Networks of client addresses; from elsewhere the role gives nothing."
     read: Grants = Field(default_factory=list)
     deny: Denials = Field(default_factory=list)
