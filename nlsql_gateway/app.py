@@ -374,8 +374,7 @@ def model_versions(config: Path) -> Iterator[str]:
 def load_model(config: Path) -> Iterator[str]:
     """Have each Triton load the newest version, one after the other. Raises ConfigError, ModelUnavailable."""
     model, urls = _tritons(config)
-    for url in urls:
-        yield f"{url} {model} {rollout.load(url, model)} answers"
+    yield from (f"{url} {model} {rollout.load(url, model)} answers" for url in urls)
 
 
 def _tritons(config: Path) -> tuple[str, tuple[str, ...]]:
