@@ -109,7 +109,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(config: Path, model: Answers
             time.sleep(0.05)
         time.sleep(0.2)
         process.send_signal(stop)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=120)
         if stop == signal.SIGINT:
             assert process.returncode == 1, said
             assert "stopped: 2 questions were not asked" in said
