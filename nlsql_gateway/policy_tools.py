@@ -16,6 +16,7 @@ from nlsql_gateway.errors import ConfigError
 from nlsql_gateway.policy import Policy, Principal, load, unmatched, unreachable
 from nlsql_gateway.policy.access import Access, access
 from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
+from nlsql_gateway.policy.presence import DAYS, Presence
 from nlsql_gateway.policy.schema import Case, PolicyFile
 from nlsql_gateway.sql import Catalog, Relation
 
@@ -138,6 +139,13 @@ def differences(old: Policy, new: Policy, catalog: Catalog) -> list[Difference]:
         for relation in _relations(catalog):
             was, is_now = _seen(relation, before, catalog, old), _seen(relation, after, catalog, new)
             found += [Difference(name, sign, what) for sign, what in _of_table(relation, was, is_now)]
+        for role in sorted(before.roles & after.roles & old.roles.keys() & new.roles.keys()):
+            was_there, is_there = old.roles[role].presence, new.roles[role].presence
+            if was_there != is_there:
+                found.append(Difference(name, "~", f"role {role} counts {_when(was_there)} -> {_when(is_there)}"))
+        if old.shadows(before) != new.shadows(after):
+            sign = "+" if new.shadows(after) else "-"
+            found.append(Difference(name, sign, "shadow mode: what would be refused runs, and is recorded"))
         if old.limits_of(before) != new.limits_of(after):
             found.append(Difference(name, "~", f"limits: {old.limits_of(before)} -> {new.limits_of(after)}"))
     for label, was_set, is_set in (
@@ -149,12 +157,31 @@ def differences(old: Policy, new: Policy, catalog: Catalog) -> list[Difference]:
     ):
         found += [Difference("(everybody)", "-", f"{label}: {one}") for one in sorted(was_set - is_set)]
         found += [Difference("(everybody)", "+", f"{label}: {one}") for one in sorted(is_set - was_set)]
+    for name in sorted(old.pins.keys() & new.pins.keys()):
+        if _is_secret(name) and old.pins[name] != new.pins[name]:
+            found.append(Difference("(everybody)", "~", f"pinned: {name} is another secret"))
     return found
+
+
+def _when(presence: Presence | None) -> str:
+    """When and from where a role counts."""
+    if presence is None:
+        return "always"
+    words = [DAYS[day] for day in sorted(presence.days)] if len(presence.days) < len(DAYS) else []
+    if presence.hours is not None:
+        words.append("-".join(hour.isoformat("minutes") for hour in presence.hours))
+    if words:
+        words.append(str(presence.zone or "UTC"))
+    return " ".join([*words, *(f"from {network}" for network in presence.networks)]) or "always"
 
 
 def _shown(policy: Policy) -> Iterator[tuple[str, str]]:
     for name, value in policy.pins.items():
-        yield name, value if "key" not in name else "(secret)"
+        yield name, "(secret)" if _is_secret(name) else value
+
+
+def _is_secret(setting: str) -> bool:
+    return any(word in setting for word in ("key", "secret", "password", "token"))
 
 
 def _of_table(relation: Relation, was: Access | None, is_now: Access | None) -> Iterator[tuple[str, str]]:
