@@ -24,7 +24,7 @@ class Principal:
     name: str
     roles: frozenset[str]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
-    "What row filters call person.…; person.name is the name where no attribute hides it."
+    "What row filters call person.…; person.name is the login name."
     absent: frozenset[str] = frozenset()
     "Roles that give nothing at this moment, or from this address. What they deny stays denied."
 

@@ -43,11 +43,3 @@ def test_a_name_counts_where_a_filter_asks_for_it() -> None:
     assert rights(policy.principal("ada"), policy) != rights(policy.principal("bob"), policy)
     top = load(POLICY + "rows:\n  - {tables: public.customers, using: name = person.name}\n", "test.yaml")
     assert rights(top.principal("ada"), top) != rights(top.principal("bob"), top)
-
-
-def test_an_attribute_called_name_counts() -> None:
-    policy = load(
-        POLICY.replace("bob: {roles: [analyst], attributes: {", "bob: {roles: [analyst], attributes: {name: ada, "),
-        "test.yaml",
-    )
-    assert rights(policy.principal("ada"), policy) != rights(policy.principal("bob"), policy)
