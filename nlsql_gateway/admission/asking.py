@@ -22,9 +22,11 @@ from nlsql_gateway.ask import (
     Meanings,
     Semantics,
     Source,
+    Tell,
     Topic,
     Vocabulary,
     followups,
+    nobody,
     normal,
     read_vocabulary,
     relevant,
@@ -52,6 +54,8 @@ class Asked:
     "The person says that it goes on from the last question."
     topic: Topic | None = None
     "Of the session's last question."
+    tell: Tell = nobody
+    "Told how far the answer is."
 
     @property
     def under(self) -> tuple[str, str]:
@@ -157,6 +161,7 @@ class Asking:
                 before=before,
                 look=look,
                 vocabulary=await self._vocabulary(asked, seen, source),
+                tell=asked.tell,
             )
             self.answers.put(key, answer)
         return replace(answer, goes_on=before is not None)

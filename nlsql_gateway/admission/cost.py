@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from nlsql_gateway.admission.values import Database, Judgement
 from nlsql_gateway.errors import GatewayError, UpstreamError
-from nlsql_gateway.policy import Applied, Reason
+from nlsql_gateway.policy import Applied, Reason, hinted
 from nlsql_gateway.sql import Batch, Kind, Statement, classify
 from nlsql_gateway.sql.quoting import identifier
 
@@ -74,7 +74,7 @@ def _refused(judgement: Judgement, told: str, message: str) -> Judgement:
         reason=Reason.LIMIT.value,
         sqlstate="54000",
         message=message,
-        hint=_HINT,
+        hint=hinted(judgement.limits.because, _HINT),
         applied=applied,
         notices=(),
     )

@@ -32,7 +32,7 @@ _KEPT: Final = 4
 """Pairs of policy and catalog that the process keeps."""
 
 
-class Answer(NamedTuple):
+class Read(NamedTuple):
     judgement: Judgement | None
     "None: the text is a question."
     sample: Judgement | None
@@ -61,7 +61,7 @@ class Elsewhere:
 
     async def judge(
         self, text: str, principal: Principal, policy: Policy, catalog: Catalog | None, *, with_sample: bool
-    ) -> Answer:
+    ) -> Read:
         """Raises LimitError when the process died of the text, or took too long."""
         async with self._turn:
             process = await self._started()
@@ -111,7 +111,7 @@ class Elsewhere:
         await process.wait()
 
 
-async def _exchange(process: asyncio.subprocess.Process, job: bytes) -> Answer:
+async def _exchange(process: asyncio.subprocess.Process, job: bytes) -> Read:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(len(job).to_bytes(_LENGTH, "big"))
@@ -119,7 +119,7 @@ async def _exchange(process: asyncio.subprocess.Process, job: bytes) -> Answer:
     await process.stdin.drain()
     length = int.from_bytes(await process.stdout.readexactly(_LENGTH), "big")
     answer = pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 - from our own child
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, Read)
     return answer
 
 
@@ -148,7 +148,7 @@ def receive(source: BinaryIO) -> Job | None:
     return job
 
 
-def send(target: BinaryIO, answer: Answer) -> None:
+def send(target: BinaryIO, answer: Read) -> None:
     body = pickle.dumps(answer)
     target.write(len(body).to_bytes(_LENGTH, "big"))
     target.write(body)

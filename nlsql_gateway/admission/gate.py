@@ -7,24 +7,23 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
+from nlsql_gateway.admission import table_function
 from nlsql_gateway.admission.asking import Asked, Asking
 from nlsql_gateway.admission.cost import within
-from nlsql_gateway.admission.elsewhere import LARGE, Answer, Elsewhere
+from nlsql_gateway.admission.elsewhere import LARGE, Elsewhere, Read
+from nlsql_gateway.admission.looking import Looking
 from nlsql_gateway.admission.reading import failed, judge_batch, judged, versions_of
 from nlsql_gateway.admission.remembered import Context, Remembered
+from nlsql_gateway.admission.standing import Standings
+from nlsql_gateway.admission.telling import tell
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
-from nlsql_gateway.admission.wording import explanation, forgotten, notice
-from nlsql_gateway.ask import MAX_ROWS, Look, Problem, Rows, Source, Topic
-from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, Origin, OutcomeRecord, Sink
-from nlsql_gateway.errors import AskTimeout, GatewayError, LimitError, UpstreamError
-from nlsql_gateway.policy import Policy, Reason, legible
+from nlsql_gateway.admission.wording import explanation, notice
+from nlsql_gateway.ask import Answer, Dialogue, Problem, normal
+from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Sink
+from nlsql_gateway.errors import GatewayError, LimitError, UpstreamError
+from nlsql_gateway.policy import Policy, Reason
 from nlsql_gateway.sql import Catalog, Kind, Question, classify
-
-VALUES = "(values that questions may name)"
-"""In the place of a question, in the records of what is read for no single one."""
-
-PRESENCES = 10_000
-"""Connections whose person has other roles than at login, that are kept in mind."""
+from nlsql_gateway.sql.table_function import parameters, possible
 
 REFRESH_PAUSE = 1.0
 """Seconds between two readings of a catalog that unknown names may cause: a client cannot make us read it all day."""
@@ -49,49 +48,47 @@ class Admission:
     _remembered: Remembered = field(default_factory=Remembered)
     _refreshed: dict[str, float] = field(default_factory=dict)
     _kept: Callable[[], Awaitable[None]] | None = None
-    _presences: dict[tuple[Origin, str, str], Client] = field(default_factory=dict)
-    "So that what records have in common is encoded once for a connection, whatever roles count."
+    _standings: Standings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._standings = Standings(self.clock)
 
     def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
         """Admit ``text`` without awaiting anything; None when that cannot be: then call ``admit``."""
-        client = self._present(client)
-        context = self._context(client)
-        if context is None:
+        standing = self._standings.of(client, self.policy(), self.database)
+        if not standing.is_known:
             return None
-        known = self._remembered.get(context, text)
+        client = standing.client
+        known = self._remembered.get(standing.context, text)
         if known is not None:
-            return self._record(text, client, known[0], known[1])
+            return self._record(text, client, known[0], known[1], standing.context)
         if self.elsewhere is not None and len(text) > LARGE:
             return None
-        if self.policy().limits_of(client.principal).cost is not None:
-            return None  # the server is asked
+        if self.policy().limits_of(client.principal).cost is not None or possible(text):
+            return None  # the server, or the model, is asked
         judgement = self._judge_now(text, client)
         return None if judgement is None else self._record(text, client, judgement, judgement.sql)
 
-    async def admit(self, text: str, client: Client, topic: Topic | None = None) -> Admitted | Refused:
-        """Admit ``text``. Cancel the task to cancel a question; the cancelled question is recorded too.
-
-        ``topic`` is that of the session's last admitted question.
-        """
-        client = self._present(client)
+    async def admit(self, text: str, client: Client, dialogue: Dialogue | None = None) -> Admitted | Refused:
+        """Admit ``text``. Cancel the task to cancel a question; that is recorded too. ``dialogue``: the session's."""
+        client = self._standings.of(client, self.policy(), self.database).client
         try:
-            judgement = await self._judge(text, client, topic)
+            judgement = await self._judge(text, client, dialogue or Dialogue())
         except asyncio.CancelledError:
-            words = _words(text)
-            cancelled = Judgement("error", sqlstate=AskTimeout.default_sqlstate, reason="cancelled", question=words)
+            cancelled = Judgement("error", sqlstate="57014", reason="cancelled", question=_words(text))
             self._record(text, client, cancelled, "")
             raise
         return self._record(text, client, judgement, judgement.sql)
 
     def current(self, admitted: Admitted, client: Client) -> bool:
-        """Whether policy and catalog that admitted this are still in force, and the person's roles still count.
+        """Whether policy and catalog that admitted this are in force, and the roles count; if not, admit it again."""
+        context = self._standings.of(client, self.policy(), self.database).context
+        return admitted.versions is context or admitted.versions == context
 
-        If not: admit the text again.
-        """
-        policy = self.policy()
+    def asks_later(self, text: str, client: Client) -> bool:
+        """Whether ``text`` has a question that is a parameter: it can be admitted when that is known, at Bind."""
         catalog = self.database(client.database).catalog()
-        versions = versions_of(policy, None if policy.pass_through else catalog)
-        return admitted.versions == (*versions, self._present(client).principal.known_as)
+        return bool(parameters(text)) and not (catalog is not None and table_function.is_taken(catalog))
 
     def passes(self) -> bool:
         """Whether every text is let through as it is: then nothing depends on how it was read."""
@@ -143,25 +140,26 @@ class Admission:
 
         Of a gate that nobody waits with: so the data are not looked at either.
         """
-        return await self._judge(text, self._present(client))
+        return await self._judge(text, self._standings.of(client, self.policy(), self.database).client, Dialogue())
 
-    async def _judge(self, text: str, client: Client, topic: Topic | None = None) -> Judgement:
-        """``judge``; ``client`` as ``_present`` has it, here and below."""
-        context = self._context(client)
-        known = self._remembered.get(context, text) if context is not None else None
+    async def _judge(self, text: str, client: Client, dialogue: Dialogue) -> Judgement:
+        """``judge``; ``client`` as its standing has it, here and below."""
+        standing = self._standings.of(client, self.policy(), self.database)
+        context = (*standing.context[:2], client.principal.known_as)
+        known = self._remembered.get(context, text) if standing.is_known else None
         if known is not None:
             return known[0] if known[0].sql == known[1] else replace(known[0], sql=known[1])
-        judgement = await self._judge_new(text, client, topic)
+        judgement = await self._judge_calls(text, client, dialogue) or await self._judge_read(text, client, dialogue)
         if judgement.verdict == "allow" and judgement.limits.cost is not None:
             judgement = await within(judgement, self.database(client.database))
             if judgement.verdict == "allow" and judgement.question is None:
                 self._remembered.put_exact((*judgement.versions, client.principal.known_as), text, judgement)
         return judgement
 
-    async def _judge_new(self, text: str, client: Client, topic: Topic | None) -> Judgement:
-        """``judge`` for what is not remembered; but for its cost."""
+    async def _judge_read(self, text: str, client: Client, dialogue: Dialogue | None = None) -> Judgement:
+        """``judge`` for what is not remembered; but for its cost, and for questions inside it."""
         database = self.database(client.database)
-        final = not self._may_refresh(client.database)
+        final = self.monotonic() - self._refreshed.get(client.database, -REFRESH_PAUSE) < REFRESH_PAUSE
         if self.elsewhere is not None and len(text) > LARGE:
             judgement = await self._judge_elsewhere(text, client, self.elsewhere, final=final)
         else:
@@ -173,7 +171,7 @@ class Admission:
             question = classify(text)
             if isinstance(question, Question):
                 catalog = database.catalog() or await database.refresh()
-                return await self._answer(question, client, policy, catalog, topic)
+                return await self._answer(question, client, policy, catalog, dialogue or Dialogue())
             self._refreshed[client.database] = self.monotonic()
             catalog = await database.refresh()
             if self.elsewhere is not None and len(text) > LARGE:
@@ -230,20 +228,35 @@ class Admission:
         catalog: Catalog | None,
         *,
         with_sample: bool,
-    ) -> Answer:
+    ) -> Read:
         try:
             return await elsewhere.judge(text, client.principal, policy, catalog, with_sample=with_sample)
         except LimitError as error:
             versions = versions_of(policy, catalog)
-            return Answer(failed(error, verdict="deny", reason=Reason.LIMIT.value, versions=versions), None)
+            return Read(failed(error, verdict="deny", reason=Reason.LIMIT.value, versions=versions), None)
 
     async def _answer(
-        self, question: Question, client: Client, policy: Policy, catalog: Catalog, topic: Topic | None
+        self, question: Question, client: Client, policy: Policy, catalog: Catalog, dialogue: Dialogue
     ) -> Judgement:
         """A question becomes SQL, decided on like any other text. Raises AskError, UpstreamError, AuditError."""
-        if question.reset:
-            return forgotten(versions_of(policy, catalog))
-        database = self.database(client.database)
+        if not question.is_for_the_model:
+            return await tell(question, client, policy, catalog, lambda text: self._judge(text, client, dialogue))
+        today, words = self._today(), question.words
+        asked = Asked(words, client, policy, catalog, today, question.more, dialogue.topic, dialogue.tell)
+        answer = await self._asked(asked)
+        judgement = replace(self._judge_answer(answer.sql, client, policy, catalog), question=words, answer=answer)
+        if judgement.verdict != "allow":
+            return judgement
+        judgement = replace(judgement, topic=asked.topic_of(answer))
+        if question.explain:
+            shown = explanation(judgement)
+            return replace(judgement, sql=shown, source=shown, statements=())
+        return replace(judgement, source=answer.sql, notices=(notice(judgement, answer),))
+
+    async def _asked(self, asked: Asked) -> Answer:
+        """SQL that passed parse, policy and EXPLAIN. Raises as ``_answer``."""
+        client, policy, catalog = asked.client, asked.policy, asked.catalog
+        database, looking = self.database(client.database), self._looking(client, policy, catalog)
 
         async def check(sql: str) -> Problem | None:
             judgement = self._judge_answer(sql, client, policy, catalog)
@@ -257,58 +270,46 @@ class Admission:
                 return Problem(error.message, None)
             return None
 
-        asked = Asked(question.words, client, policy, catalog, self._today(), question.more, topic)
-        look = self._looking(question.words, client, policy, catalog)
-        answer = await self.asking.answer(asked, check, look, lambda: self._source(client, policy, catalog))
-        judgement = replace(
-            self._judge_answer(answer.sql, client, policy, catalog), question=question.words, answer=answer
+        look = None if looking is None else looking.on_behalf_of(asked.words)
+        values = None if looking is None else looking.values
+        return await self.asking.answer(
+            asked, check, look, lambda: None if values is None else values(client.principal, policy, catalog)
         )
-        if judgement.verdict != "allow":
-            return judgement
-        judgement = replace(judgement, topic=asked.topic_of(answer))
-        if question.explain:
-            shown = explanation(judgement)
-            return replace(judgement, sql=shown, source=shown, statements=())
-        return replace(judgement, source=answer.sql, notices=(notice(judgement, answer),))
 
-    def _source(self, client: Client, policy: Policy, catalog: Catalog) -> Source | None:
-        """How this person's values are read; None: not at all."""
-        look = self._looking(VALUES, client, policy, catalog, MAX_ROWS)
-        if look is None:
-            return None
-        told = legible(catalog, client.principal, policy)
-        return Source(look, self.database(client.database).statistics, told.shown, told.whole)
+    async def _judge_calls(self, text: str, client: Client, dialogue: Dialogue) -> Judgement | None:
+        """For a text with ``ask('…')`` in FROM; None: it has none."""
+        policy, database = self.policy(), self.database(client.database)
+        try:
+            found = await table_function.found(text)
+            if found is None:
+                return None
+            catalog = database.catalog() or await database.refresh()
+            if table_function.is_taken(catalog):
+                return None
 
-    def _looking(
-        self, words: str, client: Client, policy: Policy, catalog: Catalog, most: int | None = None
-    ) -> Look | None:
-        """How an answer to ``words`` is met with the data: statements of ours, decided on and recorded like the
-        person's; None: not at all. Whoever's queries may cost only so much is spared further ones.
-        """
-        kept, seconds, database = self._kept, self.asking.look_seconds, self.database(client.database)
+            async def answer(words: str) -> Answer:
+                asked = Asked(words, client, policy, catalog, self._today(), tell=dialogue.tell)
+                return await dialogue.once((normal(words), *asked.under, catalog.version), lambda: self._asked(asked))
+
+            return await table_function.judged(*found, answer, lambda whole: self._judge_read(whole, client))
+        except GatewayError as error:
+            return failed(error, versions=versions_of(policy, database.catalog()))
+
+    def _looking(self, client: Client, policy: Policy, catalog: Catalog) -> Looking | None:
+        """None: the data are not looked at. Whoever's queries may cost only so much is spared further ones."""
+        kept, seconds = self._kept, self.asking.look_seconds
         if kept is None or not seconds or policy.limits_of(client.principal).cost is not None:
             return None
-
-        async def look(sql: str) -> Rows | None:
-            judgement = replace(self._judge_answer(sql, client, policy, catalog), question=words)
-            if judgement.verdict != "allow" or self.policy() is not policy:
-                return None
-            record_id = self._record(sql, client, judgement, judgement.sql).record_id
-            await kept()
-            started, outcome = self.monotonic(), Outcome(AskTimeout.default_sqlstate)
-            try:
-                rows = await database.look(judgement.sql, seconds, most)
-                outcome = Outcome(rows=len(rows))
-            except UpstreamError as error:
-                outcome = Outcome(error.sqlstate)
-                if error.sqlstate[:2] == "08" or error.sqlstate[:3] == "57P":
-                    raise  # the server, not the SQL
-                return None
-            finally:
-                self.close(record_id, client, outcome._replace(duration=self.monotonic() - started))
-            return rows
-
-        return look
+        return Looking(
+            judge=lambda sql: self._judge_answer(sql, client, policy, catalog),
+            record=lambda sql, judgement: self._record(sql, client, judgement, judgement.sql).record_id,
+            close=lambda record_id, outcome: self.close(record_id, client, outcome),
+            kept=kept,
+            in_force=lambda: self.policy() is policy,
+            monotonic=self.monotonic,
+            seconds=seconds,
+            database=self.database(client.database),
+        )
 
     def _judge_answer(self, sql: str, client: Client, policy: Policy, catalog: Catalog) -> Judgement:
         """Untrusted text from a model: exactly one SELECT, then decided on as if a person had typed it."""
@@ -335,40 +336,16 @@ class Admission:
             self._remembered.put_exact(context, sql, judgement)
         return judgement
 
-    def _present(self, client: Client) -> Client:
-        """``client`` with the roles and attributes that the policy in force gives at this moment, from this address."""
-        policy = self.policy()
-        name = client.principal.name
-        if policy.depends_on_presence:
-            principal = policy.present(name, client.host, datetime.fromtimestamp(self.clock() / 1e9, UTC))
-        else:
-            principal = policy.users.get(name) or policy.principal(name)
-        if principal is client.principal or principal == client.principal:
-            return client
-        key = (client.origin, policy.version, principal.known_as)
-        found = self._presences.get(key)
-        if found is None:
-            if len(self._presences) >= PRESENCES:
-                self._presences.clear()
-            self._presences[key] = found = replace(client, principal=principal)
-        return found
-
     def _today(self) -> date:
         return datetime.fromtimestamp(self.clock() / 1e9, UTC).date()
 
-    def _may_refresh(self, database: str) -> bool:
-        return self.monotonic() - self._refreshed.get(database, -REFRESH_PAUSE) >= REFRESH_PAUSE
+    def _record(
+        self, text: str, client: Client, judgement: Judgement, sql: str, versions: Context | None = None
+    ) -> Admitted | Refused:
+        """``sql`` is what an allowing judgement says of this very text; its own ``sql`` may be that of another one.
 
-    def _context(self, client: Client) -> Context | None:
-        """What a judgement depends on besides the text; None: the catalog was never read."""
-        policy = self.policy()
-        if policy.pass_through:
-            return (policy.version, "", client.principal.known_as)
-        catalog = self.database(client.database).catalog()
-        return None if catalog is None else (policy.version, catalog.version, client.principal.known_as)
-
-    def _record(self, text: str, client: Client, judgement: Judgement, sql: str) -> Admitted | Refused:
-        """``sql`` is what an allowing judgement says of this very text; its own ``sql`` may be that of another one."""
+        ``versions`` may be given to spare making them.
+        """
         record_id = self.new_id()
         allowed = judgement.verdict == "allow"
         sent = sql if allowed else None
@@ -380,10 +357,11 @@ class Admission:
                 judgement.statements,
                 judgement.source or text,
                 judgement.notices,
-                (*judgement.versions, client.principal.known_as),
+                versions or (*judgement.versions, client.principal.known_as),
                 sql != text,
                 judgement.limits,
                 judgement.topic,
+                judgement.only_reads,
             )
         return Refused(
             record_id, judgement.sqlstate, judgement.message, judgement.detail, judgement.hint, judgement.position
@@ -396,4 +374,4 @@ def _words(text: str) -> str | None:
         question = classify(text)
     except GatewayError:
         return None
-    return question.words if isinstance(question, Question) else None
+    return question.words if isinstance(question, Question) and question.is_for_the_model else None

@@ -10,7 +10,7 @@ from nlsql_gateway.ask import Answer, Place, Statistic, Topic
 from nlsql_gateway.audit import Origin, Ruling
 from nlsql_gateway.policy import Applied, Principal
 from nlsql_gateway.policy.limits import NONE, Limits
-from nlsql_gateway.sql import Catalog, Statement
+from nlsql_gateway.sql import Catalog, Kind, Statement
 
 
 class Database(Protocol):
@@ -109,8 +109,12 @@ class Judgement:
     "As in ``Allow``."
     ruling: Ruling = field(init=False, repr=False, compare=False)
     "The same for the audit log."
+    only_reads: bool = field(init=False, repr=False, compare=False)
+    "As in ``Admitted``."
 
     def __post_init__(self) -> None:
+        kinds = {statement.kind for statement in self.statements}
+        object.__setattr__(self, "only_reads", kinds == {Kind.SELECT})
         answer = self.answer
         ruling = Ruling(
             verdict=self.verdict,
@@ -137,24 +141,70 @@ class Judgement:
         return Judgement, tuple([getattr(self, one.name) for one in fields(self) if one.init])
 
 
-class Admitted(NamedTuple):
+class Admitted:
+    """What may run, and what is sent for it."""
+
     record_id: str
     "Of the decision in the audit log; ``Admission.close`` needs it."
     sql: str
     "What to send upstream in the place of the client's text."
     statements: tuple[Statement, ...]
     "As decided on; empty for an empty query."
-    source: str = ""
+    source: str
     "What to admit again when policy or catalog have changed: the client's text, or the SQL that its question became."
-    notices: tuple[Notice, ...] = ()
-    versions: tuple[str, ...] = ("", "")
+    notices: tuple[Notice, ...]
+    versions: tuple[str, ...]
     "(policy, catalog, the person with the roles that counted) that decided."
-    rewritten: bool = False
+    rewritten: bool
     "The text sent is not the client's own: positions in upstream errors mean nothing to the client."
-    limits: Limits = NONE
+    limits: Limits
     "What its run may return."
-    topic: Topic | None = None
+    topic: Topic | None
     "What the session's next question may go on from; FORGET: nothing; None: what it was before."
+    only_reads: bool
+    "Nothing but SELECT: it changes no name of a statement or portal and uses none, nor who the person is."
+    late: bytes
+    "Not admitted yet, for its question is a parameter: the parameters' types, as Parse has them. Else empty."
+
+    def __init__(
+        self,
+        record_id: str,
+        sql: str,
+        statements: tuple[Statement, ...],
+        source: str = "",
+        notices: tuple[Notice, ...] = (),
+        versions: tuple[str, ...] = ("", ""),
+        rewritten: bool = False,
+        limits: Limits = NONE,
+        topic: Topic | None = None,
+        only_reads: bool = False,
+        late: bytes = b"",
+    ) -> None:
+        self.record_id = record_id
+        self.sql = sql
+        self.statements = statements
+        self.source = source
+        self.notices = notices
+        self.versions = versions
+        self.rewritten = rewritten
+        self.limits = limits
+        self.topic = topic
+        self.only_reads = only_reads
+        self.late = late
+
+    def of(self, statements: tuple[Statement, ...]) -> Admitted:
+        """The same for ``statements`` alone."""
+        return Admitted(
+            self.record_id,
+            self.sql,
+            statements,
+            self.source,
+            self.notices,
+            self.versions,
+            self.rewritten,
+            self.limits,
+            self.topic,
+        )
 
 
 class Refused(NamedTuple):
@@ -166,15 +216,29 @@ class Refused(NamedTuple):
     position: int | None = None
 
 
-class Outcome(NamedTuple):
+class Outcome:
     """How a run ended."""
 
-    sqlstate: str = "00000"
+    sqlstate: str
     "00000: success; the upstream's otherwise; 08006 when the upstream or the client was lost midway."
-    rows: int = 0
-    bytes: int = 0
+    rows: int
+    bytes: int
     "Of row data relayed to the client."
-    duration: float = 0.0
+    duration: float
     "Seconds, from forwarding to the last reply."
-    limit: str = ""
+    limit: str
     "The limit that ended it: rows or bytes."
+
+    def __init__(
+        self,
+        sqlstate: str = "00000",
+        rows: int = 0,
+        bytes: int = 0,  # noqa: A002 - as in the log
+        duration: float = 0.0,
+        limit: str = "",
+    ) -> None:
+        self.sqlstate = sqlstate
+        self.rows = rows
+        self.bytes = bytes
+        self.duration = duration
+        self.limit = limit

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nlsql_gateway.admission.values import Judgement, Notice, rule
-from nlsql_gateway.ask import FORGET, VERIFIED, Answer
+from nlsql_gateway.ask import VERIFIED, Answer
 
 
 def notice(judgement: Judgement, answer: Answer) -> Notice:
@@ -38,14 +40,13 @@ def explanation(judgement: Judgement) -> str:
         ("would run", judgement.sql),
         *_origin(answer),
     ]
-    values = ", ".join(f"({_literal(item)}, {_literal(value)})" for item, value in rows)
-    return f"SELECT * FROM (VALUES {values}) AS explanation(item, value)"
+    return selected("explanation", ("item", "value"), rows)
 
 
-def forgotten(versions: tuple[str, str]) -> Judgement:
-    """Of ASK RESET: a row that says so, which upstream gives, as every client expects of a statement."""
-    shown = "SELECT 'the last question is forgotten' AS ask"
-    return Judgement("allow", sql=shown, source=shown, question="reset", topic=FORGET, versions=versions)
+def selected(name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A statement that returns these texts, at least one row: upstream answers it, as every client expects."""
+    values = ", ".join([f"({', '.join(map(_literal, row))})" for row in rows])
+    return f"SELECT * FROM (VALUES {values}) AS {name}({', '.join(columns)})"
 
 
 def _literal(text: str) -> str:

@@ -14,10 +14,11 @@ from nlsql_gateway.policy.loading import load
 from nlsql_gateway.policy.model import ColumnMask, Grant, Policy, Principal, RowFilter
 from nlsql_gateway.policy.pooled import goes_on_after_the_end
 from nlsql_gateway.policy.rights import rights
-from nlsql_gateway.policy.startup import startup_settings
+from nlsql_gateway.policy.startup import startup_options, startup_settings
 from nlsql_gateway.policy.unmatched import unmatched
 from nlsql_gateway.policy.unreachable import unreachable
 from nlsql_gateway.policy.visible import visible
+from nlsql_gateway.policy.words import hinted
 
 __all__ = [
     "Allow",
@@ -33,9 +34,11 @@ __all__ = [
     "RowFilter",
     "decide",
     "goes_on_after_the_end",
+    "hinted",
     "legible",
     "load",
     "rights",
+    "startup_options",
     "startup_settings",
     "unmatched",
     "unreachable",

@@ -37,6 +37,8 @@ class Grouped:
     "What stands for it in the aggregate; None: the column itself."
     groups_of: int
     functions: frozenset[str]
+    because: str = ""
+    "The rules' words for whoever is refused single values."
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,9 @@ class Access:
     "Not among ``columns``."
     starred: bool = False
     "No role's rule speaks of single columns: one that is added is readable as the others are, and * may stand for all."
+
+    listed: str = ""
+    "Of a view of information_schema: the condition on what it lists. It hides no more than pg_catalog tells."
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -110,7 +115,7 @@ class Access:
         else:
             items = self._veiled if veiled else self._plain
             items += f", {identifier(self.relation.name)}.tableoid" if origin else ""
-        where = ""
+        where = f" WHERE {self.listed}" if self.listed else ""
         if self.condition is not None:
             terms = [f"({term})" for term in (self.condition, *also)] if also else [self.condition]
             where = f" WHERE {' AND '.join(terms)} OFFSET 0"
@@ -205,6 +210,7 @@ def _access(relation: Relation, principal: Principal, catalog: Catalog, policy: 
             shown,
             max(rule.groups_of for rule in grouped[column.name]),
             frozenset.intersection(*(rule.functions for rule in grouped[column.name])),
+            next((rule.because for rule in grouped[column.name] if rule.because), ""),
         )
         for column, shown in given
         if column.name in grouped

@@ -19,6 +19,7 @@ from nlsql_gateway.policy.case import Block, Case, Read
 from nlsql_gateway.policy.decision import Deny, Reason
 from nlsql_gateway.policy.grouping import tables_of
 from nlsql_gateway.policy.model import ROW
+from nlsql_gateway.policy.words import hinted
 from nlsql_gateway.sql.grammar import Node
 from nlsql_gateway.sql.quoting import identifier
 from nlsql_gateway.sql.survey import ColumnUse, strings, survey
@@ -241,7 +242,10 @@ def _denied(case: Case, use: ColumnUse, read: Read) -> Deny:
     return case.deny(
         Reason.COLUMN_DENIED,
         f"column {'.'.join(use.fields)} may be read in aggregates only",
-        hint=f"use {functions} over at least {rule.groups_of} rows, without FILTER, DISTINCT, OVER or an expression;"
-        " elsewhere name columns with their table",
+        hint=hinted(
+            rule.because,
+            f"use {functions} over at least {rule.groups_of} rows, without FILTER, DISTINCT, OVER or an expression;"
+            " elsewhere name columns with their table",
+        ),
         location=use.location,
     )

@@ -264,7 +264,8 @@ def _denied(case: Case, written: str, location: int | None = None) -> Deny:
 
 
 def _unknown(case: Case, written: str, location: int | None = None) -> Deny:
-    return case.deny(Reason.UNKNOWN_NAME, f"column {written} does not exist", sqlstate="42703", location=location)
+    named = written if "." in written else f'"{written}"'  # as PostgreSQL words it: tools take the name from there
+    return case.deny(Reason.UNKNOWN_NAME, f"column {named} does not exist", sqlstate="42703", location=location)
 
 
 class _Names:

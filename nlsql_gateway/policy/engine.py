@@ -19,6 +19,7 @@ from nlsql_gateway.policy.relations import authorise
 from nlsql_gateway.policy.rewrite import rewrite
 from nlsql_gateway.policy.settings import allow_settings
 from nlsql_gateway.policy.shadow import shadowed
+from nlsql_gateway.policy.words import hinted
 from nlsql_gateway.sql import Catalog, Statement
 from nlsql_gateway.sql.survey import Survey, survey
 
@@ -54,7 +55,8 @@ def _decided(statement: Statement, principal: Principal, catalog: Catalog, polic
     for step in PASSES:
         result = step(case)
         if isinstance(result, Deny):
-            return replace(result, relations=_relations(found), functions=_functions(found))
+            hint = hinted(policy.because.get(result.reason.value, ""), result.hint)
+            return replace(result, hint=hint, relations=_relations(found), functions=_functions(found))
         case = result
     return Allow(
         case.sql,

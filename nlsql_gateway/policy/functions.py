@@ -6,6 +6,7 @@ are checked in columns.py; here, names behind a dot that are some function nobod
 
 from __future__ import annotations
 
+from nlsql_gateway.policy.all_settings import names_alone, replaces
 from nlsql_gateway.policy.builtin_functions import ALL_SETTINGS, CASTS, HARMLESS_VOLATILE, SETTINGS, refused
 from nlsql_gateway.policy.case import Case
 from nlsql_gateway.policy.decision import Deny, Reason
@@ -13,6 +14,7 @@ from nlsql_gateway.policy.model import Policy
 from nlsql_gateway.policy.names import path
 from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
 from nlsql_gateway.policy.sizes import guarded
+from nlsql_gateway.policy.withheld import withheld
 from nlsql_gateway.sql import Function
 from nlsql_gateway.sql.survey import FunctionUse
 
@@ -20,7 +22,7 @@ from nlsql_gateway.sql.survey import FunctionUse
 def allow_functions(case: Case) -> Case | Deny:
     for use in case.survey.functions:
         candidates = _candidates(case, use)
-        if (not candidates and _is_cast(case, use)) or (candidates and guarded(case, use)):
+        if (not candidates and _is_cast(case, use)) or (candidates and (guarded(case, use) or withheld(case, use))):
             continue
         if not candidates:
             return case.deny(
@@ -29,7 +31,9 @@ def allow_functions(case: Case) -> Case | Deny:
                 sqlstate="42883",
                 location=use.location,
             )
-        telling = use.name == ALL_SETTINGS and not _names_alone(case)
+        if replaces(case, use):
+            continue
+        telling = use.name == ALL_SETTINGS and not names_alone(case)
         if telling or not all(_allowed(function, case.policy) for function in candidates):
             return case.deny(
                 Reason.FUNCTION,
@@ -61,22 +65,6 @@ def callable_by_attribute(name: str, case: Case) -> bool:
     """
     return name in SETTINGS or any(
         not _allowed(function, case.policy) for function in case.catalog.functions.get(name, ())
-    )
-
-
-def _names_alone(case: Case) -> bool:
-    """Whether the function stands in FROM beside no other, and no column but ``name`` is mentioned."""
-    survey = case.survey
-    only = {("name",)} | {(one, "name") for one in ("s", ALL_SETTINGS)}
-    if not survey.columns or not {column.fields for column in survey.columns} <= only:
-        return False
-    in_from = sum(
-        ALL_SETTINGS in str(item.get("RangeFunction", "")) for select in survey.selects for item in select["fromClause"]
-    )
-    called = sum(use.name == ALL_SETTINGS for use in survey.functions)
-    others = survey.attributes or survey.using or survey.natural or "colnames" in survey.keys
-    return called == in_from == len(survey.functions) - sum(use.name in SETTINGS for use in survey.functions) and (
-        not others
     )
 
 

@@ -63,9 +63,8 @@ class Laziness:
     def ctes(self) -> Mapping[str, list[Any]]:
         """All queries that a name stands for anywhere in the statement."""
         ctes: dict[str, list[Any]] = {}
-        for key, value in _nodes(self.statement):
-            if key == "CommonTableExpr":
-                ctes.setdefault(value["ctename"], []).append(value["ctequery"])
+        for cte in _found("CommonTableExpr", self.statement):
+            ctes.setdefault(cte["ctename"], []).append(cte["ctequery"])
         return ctes
 
     def could_fail(self, query: Any) -> bool:
@@ -77,11 +76,10 @@ class Laziness:
 
     def lazy(self, condition: Any) -> bool:
         """Whether a condition has no column at all, or a sub-query that could fail or give several rows."""
-        nodes = _nodes(condition)
-        links = [value for key, value in nodes if key == "SubLink"]
+        links = _found("SubLink", condition)
         if any(self.could_fail(link["subselect"]) or _is_many(link) for link in links):
             return True
-        return not links and all(key != "ColumnRef" for key, _ in nodes)
+        return not links and not _found("ColumnRef", condition)
 
     def _fails(self, key: str, value: Any) -> bool:
         if key == "RangeVar":
@@ -131,8 +129,29 @@ def _nodes(tree: Any) -> list[tuple[str, Any]]:
     return found
 
 
+def _found(tag: str, tree: Any) -> list[Any]:
+    """The nodes of one kind, those inside each other too."""
+    found: list[Any] = []
+    stack = [tree]
+    while stack:
+        item = stack.pop()
+        if type(item) is list:
+            stack.extend(item)
+        elif type(item) is dict:
+            for key, value in item.items():
+                if key == tag:
+                    found.append(value)
+                if type(value) is list or (type(value) is dict and key not in _LEAVES):
+                    stack.append(value)
+    return found
+
+
+_LEAVES: Final = frozenset({"ColumnRef", "A_Const", "String"})
+"""Nodes with none of those that are looked for inside."""
+
+
 def without_columns(condition: Any) -> bool:
-    return all(key not in ("ColumnRef", "SubLink") for key, _ in _nodes(condition))
+    return not _found("ColumnRef", condition) and not _found("SubLink", condition)
 
 
 def _is_many(link: Any) -> bool:

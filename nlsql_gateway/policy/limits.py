@@ -22,6 +22,8 @@ class Limits:
 
     noted: bool = False
     "Shadow mode: over rows, bytes or cost is noted, and nothing ends."
+    because: str = ""
+    "The policy's words for whoever goes over one."
 
     @property
     def counts(self) -> bool:

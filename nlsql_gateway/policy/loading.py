@@ -73,6 +73,7 @@ def _policy(file: PolicyFile, version: str, faults: Faults) -> Policy:
         limits=_limits(file.limits, ("limits",), faults),
         shadow=file.mode == "shadow",
         contact=file.contact,
+        because=dict(file.because.items()),
         depends_on_presence=any(role.presence is not None for role in roles.values()),
         filters=_filters(file.rows, ("rows",), faults),
         denials=_denials(file.deny, ("deny",), faults),
@@ -94,12 +95,14 @@ def _role(name: str, role: RoleFile, keyed: bool, faults: Faults) -> Role:
         shadow=role.mode == "shadow",
         denials=_denials(role.deny, (*path, "deny"), faults),
         presence=_presence(role, path, faults),
+        because=role.because,
         aggregate_only=tuple(
             AggregateOnly(
                 pattern,
                 column,
                 written.groups_of,
                 frozenset(written.functions),
+                written.because,
                 faults.line((*path, "aggregate_only", index)),
             )
             for index, written in enumerate(role.aggregate_only)

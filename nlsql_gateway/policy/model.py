@@ -154,6 +154,8 @@ class AggregateOnly:
     "The least number of rows in an aggregate."
     functions: frozenset[str]
     "The aggregates that are allowed."
+    because: str = ""
+    "Told to the person who is refused single values."
     line: int = field(default=0, compare=False)
     "Where it stands in the file."
 
@@ -172,6 +174,8 @@ class Role:
     "They hold for whoever has the role, also against what other roles grant, and at any time."
     presence: Presence | None = None
     "When and from where the role gives something; None: always."
+    because: str = ""
+    "Told to the person to whom it gives nothing now, or from this address."
 
 
 _Counting = tuple[frozenset[str], frozenset[str]]
@@ -218,6 +222,8 @@ class Policy:
     "Only while shadow mode decides: those of the database's own that are not volatile."
     contact: str = ""
     "Told to whoever is refused something that no rule gives, where no rule has words of its own."
+    because: Mapping[str, str] = field(default_factory=dict)
+    "Reason (its value) -> words for whoever is refused for it."
     depends_on_presence: bool = False
     "Whether anybody's roles are other ones at other times or elsewhere."
     pooled: bool = False
@@ -249,8 +255,8 @@ class Policy:
         if (known := self._limits.get(counting)) is not None:
             return known
         found = together(self.limits, (self.roles[name].limits for name in principal.roles if name in self.roles))
-        if found != NONE and self.shadows(principal):
-            found = replace(found, noted=True)
+        if found != NONE:
+            found = replace(found, noted=self.shadows(principal), because=self.because.get("limit", ""))
         self._limits[counting] = found
         return found
 

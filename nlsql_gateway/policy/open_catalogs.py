@@ -60,4 +60,25 @@ NAMES_ONLY: Mapping[str, frozenset[str]] = {
 }
 """Closed system relations that tools join for these columns alone; the others are NULL, until a policy opens them."""
 
+NO_ROWS = frozenset(
+    {
+        *("pg_stat_activity", "pg_stat_database", "pg_locks", "pg_prepared_xacts"),
+        *("pg_replication_slots", "pg_stat_replication", "pg_stat_wal_receiver", "pg_stat_subscription"),
+        *("pg_statio_all_tables", "pg_stat_all_indexes", "pg_statio_all_indexes"),
+        *("pg_subscription", "pg_db_role_setting"),
+    }
+)
+"""Closed system relations that tools count or list: they have no rows, until a policy opens them.
+
+pgAdmin counts the replication slots as it connects, its dashboard asks for what others do every second, and its tabs of
+properties and statistics for the rest; DataGrip reads the locks. Refused, pgAdmin could not be used at all.
+"""
+
+SECRET = "pg_subscription", "subconninfo"
+"""A column of one of these: whoever could read it is refused, as PostgreSQL refuses it."""
+
+ALONE = "pg_db_role_setting"
+"""One of these that is refused where a statement reads nothing else, so that nobody takes no rows for an answer; beside
+others, as pgAdmin reads it for the properties of a database or role, it has no rows."""
+
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})

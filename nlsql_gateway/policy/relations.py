@@ -47,13 +47,14 @@ def _read(case: Case, use: RelationUse) -> Read | Deny:
         )
     key = find(use.schema, use.name, case.catalog, case.policy)
     if key is None:
+        # PostgreSQL's own words, which tools take the name from (Superset does).
         return case.deny(
-            Reason.UNKNOWN_NAME, f"relation {use.written} does not exist", sqlstate="42P01", location=use.location
+            Reason.UNKNOWN_NAME, f'relation "{use.written}" does not exist', sqlstate="42P01", location=use.location
         )
     if key[0] in SYSTEM_SCHEMAS:
         if is_open(key, case.policy):
             return Read(use, key, without_sensitive(key, use, case), system=True)
-        named = names_only(key, case)
+        named = names_only(key, use, case)
         if named is not None:
             return Read(use, key, named, system=True)
     else:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from nlsql_gateway.policy import sizes
+from nlsql_gateway.policy import all_settings, privileges, sizes
 from nlsql_gateway.policy.case import Block, Case, Read
 from nlsql_gateway.policy.correlated import correlations
 from nlsql_gateway.policy.decision import Applied, Deny, Reason
@@ -25,6 +25,8 @@ from nlsql_gateway.policy.pushdown import conditions
 from nlsql_gateway.policy.sensitive import Shown
 from nlsql_gateway.policy.settings import readable_names
 from nlsql_gateway.policy.statistics import could_tell
+from nlsql_gateway.policy.withheld import guard as withhold
+from nlsql_gateway.policy.withheld import withheld
 from nlsql_gateway.sql import Kind
 from nlsql_gateway.sql.grammar import TokenCode
 from nlsql_gateway.sql.quoting import identifier
@@ -54,7 +56,11 @@ def rewrite(case: Case) -> Case | Deny:
     restricted = case.restricted
     asked = [use for use in case.survey.functions if _unknown_setting(use)]
     measured = [use for use in case.survey.functions if sizes.guarded(case, use)]
-    if not restricted and not asked and not measured:
+    nothing = [use for use in case.survey.functions if withheld(case, use)]
+    settings = [use for use in case.survey.functions if all_settings.replaces(case, use)]
+    about = [(use, at) for use in case.survey.functions if (at := privileges.of_table(case, use)) is not None]
+    closed = privileges.guard(case) if about else None
+    if not (restricted or asked or measured or nothing or settings or closed):
         return case
     splicer = _Splicer(case)
     splices = [splicer.relation(read) for read in restricted] + splicer.binary()
@@ -63,6 +69,12 @@ def rewrite(case: Case) -> Case | Deny:
     around = sizes.guard(case) if measured else ("", "")
     for call in measured:
         splices += splicer.guard(call, *around)
+    for call in nothing:
+        splices += splicer.guard(call, *withhold(call))
+    if closed is not None:
+        for call, at in about:
+            splices += splicer.guard(call, *closed, argument=at)
+    splices += [splicer.call(use, all_settings.shown(case, use)) for use in settings]
     for use in case.survey.columns:
         if len(use.fields) > 2:
             shortened = _shortened(case, use, restricted, splicer)
@@ -218,18 +230,25 @@ class _Splicer:
         behind = f")::text OFFSET 0) AS x(s) WHERE pg_catalog.lower(s) = ANY ({names}::text[]))"
         return self.guard(use, "(SELECT s FROM (SELECT (", behind)
 
-    def guard(self, use: FunctionUse, before: str, behind: str) -> list[Splice]:
-        """Puts something around the first argument of a call."""
+    def guard(self, use: FunctionUse, before: str, behind: str, *, argument: int = 0) -> list[Splice]:
+        """Puts something around an argument of a call, by default the first."""
         opening = self._names(self.at[use.location - self.origin], 2 if use.schema else 1) + 1
         closing, depth = opening, 0
         while True:
             code = self._code(closing)
             depth += (code in _OPENS) - (code in _CLOSES)
             if depth == 0 or (depth == 1 and code == ord(",")):
-                break
+                if argument == 0:
+                    break
+                opening, argument = closing, argument - 1
             closing += 1
         start, end = self._end(opening), self._start(closing)
         return [Splice(start, start, before), Splice(end, end, behind)]
+
+    def call(self, use: FunctionUse, text: str) -> Splice:
+        """Puts ``text`` in the place of a call without arguments."""
+        first = self.at[use.location - self.origin]
+        return self._splice(first, self._names(first, 2 if use.schema else 1) + 2, text)
 
     def _copy(self, first: int, last: int, query: str) -> Splice:
         columns = "*"

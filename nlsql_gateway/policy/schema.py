@@ -170,6 +170,8 @@ class AggregateOnly(_Part):
     functions: Annotated[Texts, Field(min_length=1)] = Field(
         default=["count", "sum", "avg", "stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp"]
     )
+    because: str = ""
+    "Told to the person who is refused single values."
 
 
 class Limited(_Part):
@@ -216,6 +218,8 @@ class RoleFile(_Part):
     "Outside of it the role gives nothing."
     from_: SomeTexts | None = Field(None, alias="from")
     "Networks of client addresses; from elsewhere the role gives nothing."
+    because: str = ""
+    "Told to the person to whom it gives nothing now, or from this address."
     read: Grants = Field(default_factory=list)
     deny: Denials = Field(default_factory=list)
     "Not to be read, whatever other roles give."
@@ -272,6 +276,10 @@ class Case(_Part):
     "The moment, UTC where it has no zone; left out, now."
 
 
+Worded = Literal["write", "statement_kind", "function", "setting", "construct", "limit"]
+"""Reasons that speak of no table: those that do have the words of its rules, or ``contact``."""
+
+
 class PolicyFile(_Part):
     version: Literal[1]
     name: str = Field(min_length=1)
@@ -285,6 +293,8 @@ class PolicyFile(_Part):
     roles: dict[str, RoleFile] = Field(default_factory=dict)
     contact: str = ""
     "Whom to ask for more: told with refusals."
+    because: dict[Worded, str] = Field(default_factory=dict)
+    "Reason of a refusal -> words for the person refused."
     deny: Denials = Field(default_factory=list)
     "Not to be read by anybody."
     rows: list[RowsForAll] = Field(default_factory=list)

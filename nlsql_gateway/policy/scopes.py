@@ -92,7 +92,7 @@ def find(fields: tuple[str, ...], scopes: Sequence[Scope], everything: frozenset
             output = found[0]
             for other in found[1:]:
                 output = output.merged(other)
-            if any(item.anything for item in scopes[level]) and not output.type and len(fields) == 1:
+            if len(fields) == 1 and not output.type and any(item.anything for item in scopes[level]):
                 # It may be an outer one as well.
                 return -1, output.merged(find(fields, scopes[:level], everything)[1])
             return level, output

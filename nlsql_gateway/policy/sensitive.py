@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from nlsql_gateway.policy.access import Access
 from nlsql_gateway.policy.case import Case
 from nlsql_gateway.policy.decision import Applied
+from nlsql_gateway.policy.listed import listed
 from nlsql_gateway.policy.literals import string
 from nlsql_gateway.policy.names import find
-from nlsql_gateway.policy.open_catalogs import NAMES_ONLY, SENSITIVE, TOLD
+from nlsql_gateway.policy.open_catalogs import ALONE, NAMES_ONLY, NO_ROWS, SECRET, SENSITIVE, TOLD
 from nlsql_gateway.policy.settings import readable_names
 from nlsql_gateway.sql import Kind, Relation
 from nlsql_gateway.sql.quoting import identifier
@@ -22,13 +23,15 @@ from nlsql_gateway.sql.survey import RelationUse
 
 def without_sensitive(key: tuple[str, str], use: RelationUse, case: Case) -> Access | None:
     """None: nothing sensitive in it, or nothing of that could show."""
+    if key[0] == "information_schema":
+        return listed(key, case)
     hidden = SENSITIVE.get(key[1]) if key[0] == "pg_catalog" else None
     relation = case.catalog.relations.get(key)
     if hidden is None or relation is None or not Shown(case).could(frozenset(hidden), use):
         return None
     return Access(
         relation,
-        tuple((column, _instead(hidden, relation, column.name, case)) for column in relation.columns),
+        tuple((column, instead(hidden, relation, column.name, case)) for column in relation.columns),
         condition=None,
         applied=tuple(
             Applied("mask", f"{key[0]}.{key[1]}.{column.name}", "system")
@@ -38,28 +41,36 @@ def without_sensitive(key: tuple[str, str], use: RelationUse, case: Case) -> Acc
     )
 
 
-def _instead(hidden: Mapping[str, str], relation: Relation, name: str, case: Case) -> str | None:
-    instead = hidden.get(name)
-    if instead is not TOLD:
-        return instead
+def instead(hidden: Mapping[str, str], relation: Relation, name: str, case: Case) -> str | None:
+    """What stands for a column; None: the column itself. What is told of a setting is asked of the relation's name."""
+    replacement = hidden.get(name)
+    if replacement is not TOLD:
+        return replacement
     own = identifier(relation.name)
     names = string("{" + ",".join(readable_names(case.policy)) + "}")
     return f"CASE WHEN pg_catalog.lower({own}.name) = ANY ({names}::text[]) THEN {own}.{identifier(name)} END"
 
 
-def names_only(key: tuple[str, str], case: Case) -> Access | None:
-    """Of a closed system relation that tools need, the columns that tell names. None: it is closed altogether."""
-    shown = NAMES_ONLY.get(key[1]) if key[0] == "pg_catalog" and key not in case.policy.closed_catalogs else None
+def names_only(key: tuple[str, str], use: RelationUse, case: Case) -> Access | None:
+    """Of a closed system relation that tools need, the columns that tell names, or no rows. None: it is closed."""
     relation = case.catalog.relations.get(key)
-    if shown is None or relation is None:
+    if relation is None or key[0] != "pg_catalog" or key in case.policy.closed_catalogs:
+        return None
+    if key[1] == ALONE and len(case.survey.tables) == 1:
+        return None
+    if key[1] == SECRET[0] and Shown(case).could(frozenset({SECRET[1]}), use):
+        return None
+    empty = key[1] in NO_ROWS
+    shown = frozenset[str]() if empty else NAMES_ONLY.get(key[1])
+    if shown is None:
         return None
     return Access(
         relation,
         tuple(
             (column, None if column.name in shown else f"CAST(NULL AS {column.type})") for column in relation.columns
         ),
-        condition=None,
-        applied=(Applied("mask", f"{key[0]}.{key[1]}", "system"),),
+        condition="false" if empty else None,
+        applied=(Applied("row_filter" if empty else "mask", f"{key[0]}.{key[1]}", "system"),),
         limited=True,
     )
 

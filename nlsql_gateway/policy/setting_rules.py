@@ -128,7 +128,7 @@ READABLE = frozenset(
     """integer_datetimes is_superuser in_hot_standby lc_collate lc_ctype lc_messages max_connections
     max_identifier_length max_index_keys max_prepared_transactions scram_iterations search_path server_encoding
     server_version server_version_num ssl standard_conforming_strings wal_level work_mem block_size
-    default_tablespace default_with_oids edition max_function_args transaction_read_only
+    default_table_access_method default_tablespace default_with_oids edition max_function_args transaction_read_only
     default_transaction_read_only row_security client_encoding segment_size synchronous_commit""".split()  # noqa: SIM905 - a table to be read
 )
 """Besides the ones above and the pinned ones, what SHOW and current_setting() may read: what drivers ask for."""

@@ -13,6 +13,9 @@ from nlsql_gateway.policy.settings import permitted
 _CONNECTION = frozenset({"user", "database", "replication"})
 """The server's own business (manual, "StartupMessage")."""
 
+_OURS = frozenset({"nlsql.progress"})
+"""What the gateway itself does otherwise (``server/telling.py``); the upstream is not told."""
+
 _ENCODING = "client_encoding"
 
 _SWITCHES = "B:bC:c:D:d:EeFf:h:ijk:lN:nOPp:r:S:sTt:v:W:"
@@ -43,12 +46,12 @@ def startup_settings(parameters: Mapping[str, str], policy: Policy) -> StartupSe
     """
     found = StartupSettings()
     if policy.pass_through:
-        found.sent = {n: value for n, value in parameters.items() if n not in _CONNECTION and n[:5] != "_pq_."}
+        left_out = _CONNECTION | _OURS
+        found.sent = {n: value for n, value in parameters.items() if n not in left_out and n[:5] != "_pq_."}
         return found
-    written = ((name, value) for name, value in parameters.items() if name != "options")
-    for name, value in [*_options(parameters.get("options", ""), found), *written]:
+    for name, value in _given(parameters, found):
         key = ALIASES.get(name.lower(), name.lower())
-        if key in _CONNECTION or key.startswith("_pq_."):
+        if key in _CONNECTION or key.startswith("_pq_.") or key in _OURS:
             continue
         if key == _ENCODING and value.upper() == "SQL_ASCII":
             continue  # what libpq sends in a C locale; the client gets UTF8 and is told so
@@ -61,6 +64,19 @@ def startup_settings(parameters: Mapping[str, str], policy: Policy) -> StartupSe
     shorter = {n: value for n, value in found.sent.items() if n in policy.pins and policy.settings.get(n) is TIMEOUT}
     found.sent.update({**policy.pins, **shorter})
     return found
+
+
+def startup_options(parameters: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names and values of the settings in a StartupMessage, in the order in which they count, those in ``options`` too.
+
+    What nobody understands is left out.
+    """
+    return _given(parameters, StartupSettings())
+
+
+def _given(parameters: Mapping[str, str], found: StartupSettings) -> list[tuple[str, str]]:
+    written = ((name, value) for name, value in parameters.items() if name != "options")
+    return [*_options(parameters.get("options", ""), found), *written]
 
 
 def _options(text: str, found: StartupSettings) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,11 @@ NO_RULE: Final = "no rule of the policy lets you read it"
 ABSENT: Final = "a role of yours gives it at other times, or from other networks"
 
 
+def hinted(words: str, hint: str) -> str:
+    """The policy's words for a refusal, and behind them what the person can do."""
+    return f"{words}\n{hint}" if words and hint else words or hint
+
+
 @dataclass(frozen=True, slots=True)
 class Why:
     hint: str
@@ -36,7 +41,8 @@ def why_table(key: tuple[str, str], case: Case) -> Why:
     if denied:
         return _because(denied, Applied("deny", ".".join(key), lines=_lines(denied)), case)
     if case.principal.absent and _given_at_other_times(relation, case):
-        return Why(ABSENT)
+        roles = (case.policy.roles[name] for name in sorted(case.principal.absent))
+        return Why(next((role.because for role in roles if role.because), ABSENT))
     return Why(case.policy.contact or NO_RULE)
 
 

@@ -8,10 +8,13 @@ little that matters, leading white space and comments, is read here by the rules
 ``-- ask: words``                      the whole text is comments; more ``--`` lines behind it continue it
 ``/* ask: words */ ;``                 the same, as psql's prompt keeps it
 ``SELECT -- ask: words`` newline ``;`` nothing but the marker behind SELECT
+``/* ask: words */ SELECT LIMIT 1001`` what Superset's SQL Lab makes of the line above
 ``ASK words``, ``ask: words``          no SQL statement begins with this word
 ``-- ask explain: …``, ``ASK EXPLAIN`` show what would run
 ``-- ask more: …``, ``ASK MORE: …``    it goes on from the session's last question
 ``-- ask reset``, ``ASK RESET``        forget the session's last question
+``ASK VISIBLE``, ``-- ask: visible``   which tables and columns there are to ask about
+``ASK VERDICT: statement``             what would become of a statement that somebody wrote; this form alone
 ====================================== ===================================================================
 
 Everywhere else a marker is just a comment: in front of SQL, inside it, in a literal, a dollar quote or a name.
@@ -42,6 +45,15 @@ class Question:
     "It goes on from the session's last question, whatever its words are."
     reset: bool = False
     "Forget the session's last question; there is nothing to answer."
+    verdict: bool = False
+    "``words`` are a statement, not a question: show what would become of it; run nothing."
+    visible: bool = False
+    "Show which tables and columns this person may read."
+
+    @property
+    def is_for_the_model(self) -> bool:
+        """It is a question indeed: the other forms are answered by the gateway itself."""
+        return not (self.reset or self.verdict or self.visible)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,10 @@ _BARE = re.compile(
 )
 # Without a colon more is a word of the question: ASK more orders than returns.
 _RESET = re.compile(r"\s*ask\s+reset\s*;?\s*", re.IGNORECASE | re.ASCII)
+_VERDICT = re.compile(r"ask\s+verdict\s*[:\uff1a](?P<words>.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
 _SELECT = re.compile(r"select\s*(?=--)", re.IGNORECASE | re.ASCII)
+_NOTHING = re.compile(r"select\s*(?:limit\s+\d+\s*)?[;\s]*", re.IGNORECASE | re.ASCII)
+# Without a column: nobody writes this, and a tool's parser leaves it of SELECT with a comment behind it.
 _SPACE = re.compile(r"[ \t\n\r\f\v]*")  # scan.l: space
 _LINE = re.compile(r"--([^\n\r]*)")  # scan.l: comment
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
@@ -80,15 +95,30 @@ def question(text: str) -> Question | None:
     Raises StatementError when it is a question but an empty one, or one with a second statement behind it; LimitError
     when it is too long.
     """
+    found = _read(text)
+    # Read once more, not to the end: what is behind ASK VERDICT may be that again.
+    if found is not None and found.verdict and (not found.words or _read(found.words) is not None):
+        raise StatementError(
+            "ASK VERDICT is about a statement of SQL",
+            hint="write the statement behind the colon; ASK EXPLAIN shows what becomes of a question",
+        )
+    return found
+
+
+def _read(text: str) -> Question | None:
     if re.search("ask", text, re.IGNORECASE | re.ASCII) is None:
         return None
     comments, rest = _leading_comments(text, 0)
     if rest == len(text):
         return _marked(comments)
+    if comments and _NOTHING.fullmatch(text, rest) is not None:
+        return _marked(comments)
     if (select := _SELECT.match(text, rest)) is not None:
         inner, end = _leading_comments(text, select.end())
         return _marked(inner) if end == len(text) and inner and _is_mine(inner[0]) else None
     if _WORD.match(text, rest) is not None:
+        if (about := _VERDICT.match(text, rest)) is not None:
+            return Question(about["words"].strip(), verdict=True)
         match = _BARE.match(text, rest)
         assert match is not None
         return _asked(match, one_statement=True)
@@ -139,8 +169,8 @@ def _asked(match: re.Match[str], *, one_statement: bool) -> Question:
             hint="leave out the semicolon inside the question, or send what follows it on its own",
             sqlstate="0A000",
         )
-    if words.lower() == "reset" and not match["more"] and not match["explain"]:
-        return Question(words, reset=True)
+    if words.lower() in ("reset", "visible") and not match["more"] and not match["explain"]:
+        return Question(words, reset=words.lower() == "reset", visible=words.lower() == "visible")
     return Question(words, match["explain"] is not None, match["more"] is not None)
 
 

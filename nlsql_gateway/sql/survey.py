@@ -122,12 +122,9 @@ def survey(node: Node) -> Survey:
 def tables(node: Node) -> list[tuple[str, str]]:
     """Schema (or '') and name of each of the survey's ``tables``, in no order: all that is wanted of a text of ours."""
     found: list[tuple[str, str]] = []
-    stack: list[tuple[Any, _Names]] = [(node, frozenset())]
+    stack: list[tuple[Node, _Names]] = [(node, frozenset())]
     while stack:
         item, names = stack.pop()
-        if type(item) is list:
-            stack.extend([(child, names) for child in item if type(child) is dict])
-            continue
         if "withClause" in item:
             clause = item["withClause"]
             everything = names | {cte["CommonTableExpr"]["ctename"] for cte in clause["ctes"]}
@@ -141,8 +138,11 @@ def tables(node: Node) -> list[tuple[str, str]]:
             if schema or item["relname"] not in names:
                 found.append((schema, item["relname"]))
         for key, value in item.items():
-            if key not in _LEAVES if type(value) is dict else type(value) is list and key not in _NAMES:
-                stack.append((value, names))
+            if type(value) is dict:
+                if key not in _LEAVES:
+                    stack.append((value, names))
+            elif type(value) is list and key not in _NAMES:
+                stack.extend([(child, names) for child in value if type(child) is dict and "ColumnRef" not in child])
     return found
 
 
@@ -226,27 +226,39 @@ class _Walk:
             if "withClause" in item:
                 names = self._with(item["withClause"], names)
             for key, value in item.items():
+                kind = type(value)
                 if key == "ColumnRef":
                     self._column(value)
                     continue
+                if key == "A_Const":  # a leaf too: one value, if any, of one field, if any
+                    self._fields(value)
+                    continue
                 if key in _NOTED:
                     self._note(key, item, value, names, sampled)
-                if type(value) is dict:
+                if kind is dict:
                     if key != "withClause":
                         stack.append((value, names, key in _SAMPLED and ("method" in item or sampled)))
-                elif type(value) is list:
+                elif kind is list:
                     for child in value:
                         if type(child) is dict:
-                            stack.append((child, names, False))
+                            if "String" in child:  # and nothing else: a node has one key
+                                self._fields(child)
+                            else:
+                                stack.append((child, names, False))
 
     def _column(self, value: Node) -> None:
         """A leaf, and the most frequent node: its names are strings and stars only (gram.y: columnref)."""
         self.keys.update(value)
         for node in value["fields"]:
-            for tag, body in node.items():
-                self.keys.add(tag)
-                self.keys.update(body)
+            self._fields(node)
         self.columns.append(ColumnUse(value.get("location", 0), strings(value["fields"])))
+
+    def _fields(self, node: Node) -> None:
+        """The keys of a node whose bodies hold no nodes."""
+        self.keys.update(node)
+        for body in node.values():
+            if type(body) is dict:
+                self.keys.update(body)
 
     def _with(self, clause: Node, names: _Names) -> _Names:
         """Put the CTEs' queries on the stack with what each sees; what the query that carries them sees."""

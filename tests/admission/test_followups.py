@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from nlsql_gateway.admission import Admission, Admitted, Client, Refused
-from nlsql_gateway.ask import FORGET, AnswerCache, Asker, Completion, Sampling, Topic
+from nlsql_gateway.ask import FORGET, AnswerCache, Asker, Completion, Dialogue, Sampling, Topic
 from nlsql_gateway.policy import load
 from tests.admission.test_gate import CLIENT, POLICY, Log, Model, gate
 
@@ -30,7 +30,7 @@ def keeping(*answers: str, log: Log | None = None, cache: int = 0) -> tuple[Admi
 
 
 def ask(admission: Admission, text: str, topic: Topic | None, client: Client = CLIENT) -> Admitted:
-    admitted = asyncio.run(admission.admit(text, client, topic))
+    admitted = asyncio.run(admission.admit(text, client, Dialogue(topic)))
     assert isinstance(admitted, Admitted), admitted
     return admitted
 
@@ -73,7 +73,7 @@ def test_nothing_to_go_on_from() -> None:
     assert "assistant\n```sql\n" in model.prompts[0]
     ask(admission, "ask: and by region?", FORGET)
     assert model.prompts[0] == model.prompts[1]
-    refused = asyncio.run(admission.admit("ask more: by region", CLIENT, None))
+    refused = asyncio.run(admission.admit("ask more: by region", CLIENT))
     assert isinstance(refused, Refused)
     assert (refused.sqlstate, refused.message) == ("NL001", "there is no question before this one")
 

@@ -255,6 +255,37 @@ def test_explain_shows_the_sql_and_runs_nothing() -> None:
     assert "row_filter public.customers" in admitted.sql
 
 
+def test_a_verdict_on_a_typed_statement_runs_nothing() -> None:
+    log, shop = Log(), Shop()
+    admission = gate(log=log, shop=shop)
+    admitted = asyncio.run(admission.admit("ASK VERDICT: SELECT name FROM customers", CLIENT))
+    assert isinstance(admitted, Admitted)
+    assert admitted.sql.startswith(
+        "SELECT * FROM (VALUES ('statement', 'SELECT name FROM customers'), ('verdict', 'allow')"
+    )
+    assert "('rule', 'row_filter public.customers" in admitted.sql
+    assert "('would run', 'SELECT name FROM (SELECT" in admitted.sql
+    assert log.decision.ruling.question is None
+    assert any("row_filter" in rule for rule in log.decision.ruling.rules)
+    refused = asyncio.run(admission.admit("ASK VERDICT: DELETE FROM customers", CLIENT))
+    assert isinstance(refused, Refused)
+    assert refused.sqlstate == "25006"
+    assert shop.explained == []
+
+
+def test_what_is_visible_has_no_hidden_name() -> None:
+    log = Log()
+    admitted = asyncio.run(gate(log=log).admit("ASK VISIBLE", CLIENT))
+    assert isinstance(admitted, Admitted)
+    assert "('public', 'customers', 'table', 'some', " in admitted.sql
+    assert log.decision.ruling.question is None
+    nobody = Client(load(POLICY, "test.yaml").principal("nobody"), "shop", "", "127.0.0.1:1", "c")
+    nothing = asyncio.run(gate().admit("ASK VISIBLE", nobody))
+    assert isinstance(nothing, Admitted)
+    assert "customers" not in nothing.sql
+    assert nothing.sql.endswith("WHERE false")
+
+
 @pytest.mark.parametrize(
     ("answers", "slow", "sqlstate"),
     [((ModelUnavailable("the model is down"),), False, "NL002"), ((), True, "57014")],

@@ -69,9 +69,9 @@ def seen(judgement: Judgement | None) -> Judgement | None:
 
 
 def known(admission: Admission, text: str, who: Client) -> Judgement | None:
-    context = admission._context(who)
-    assert context is not None
-    found = admission._remembered.get(context, text)
+    standing = admission._standings.of(who, admission.policy(), admission.database)
+    assert standing.is_known
+    found = admission._remembered.get(standing.context, text)
     return None if found is None else replace(found[0], sql=found[1])
 
 

@@ -78,7 +78,7 @@ def test_keys() -> None:
             "search_path",
             "hash_key",
         ),
-        *("functions", "catalogs", "settings", "statements", "limits", "mode", "cases"),
+        *("functions", "catalogs", "settings", "statements", "limits", "because", "mode", "cases"),
     ]
     assert {row[0].strip("`") for row in table("## Keys")} == set(PolicyFile.model_fields)
 

@@ -21,6 +21,9 @@ QUESTIONS = [
     ("/*\n ask: over\n two lines\n*/", "over\n two lines"),
     ("SELECT -- ask: top 5 customers\n;", "top 5 customers"),
     ("select -- ask: top 5\n", "top 5"),
+    ("/* ask: top 5 */\nSELECT", "top 5"),
+    ("/* ask: top 5 */\nSELECT\nLIMIT 1001", "top 5"),
+    ("/* ask: top 5 */ select limit 10 ;", "top 5"),
     ("SELECT\n-- ask: top 5\n;", "top 5"),
     ("ASK top 5 customers by revenue;", "top 5 customers by revenue"),
     ("ask: top 5", "top 5"),
@@ -138,3 +141,39 @@ def test_too_long() -> None:
 def test_going_on_and_forgetting(text: str, expected: Question | None) -> None:
     found = classify(text)
     assert (found if isinstance(found, Question) else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "statement"),
+    [
+        ("ASK VERDICT: SELECT 1;", "SELECT 1;"),
+        ("ask verdict :\nSELECT ';' AS a -- x\n", "SELECT ';' AS a -- x"),
+        ("/* a tool */ ASK VERDICT: DELETE FROM t; SELECT 2", "DELETE FROM t; SELECT 2"),
+        ("ASK VERDICT: " + "SELECT 1, " * LONGEST + "2", "SELECT 1, " * LONGEST + "2"),
+    ],
+)
+def test_a_verdict_on_a_statement(text: str, statement: str) -> None:
+    assert classify(text) == Question(statement, verdict=True)
+
+
+@pytest.mark.parametrize(
+    "about", ["", " ", "ASK how many", "ask verdict: SELECT 1", "-- ask: how many", "/* ask: a */;"]
+)
+def test_no_verdict_on_a_question(about: str) -> None:
+    with pytest.raises(StatementError, match="about a statement"):
+        classify(f"ASK VERDICT: {about}")
+    with pytest.raises(StatementError, match="about a statement"):
+        classify("ASK VERDICT: /**/" * 50_000)
+
+
+def test_verdict_is_a_word_like_others() -> None:
+    assert classify("ASK verdict of the court") == Question("verdict of the court")
+    assert classify("ask: verdict: guilty") == Question("verdict: guilty")
+
+
+@pytest.mark.parametrize("text", ["ASK VISIBLE", "ask visible ;", "-- ask: visible", "/* x */ ASK Visible"])
+def test_what_is_visible(text: str) -> None:
+    asked = classify(text)
+    assert isinstance(asked, Question)
+    assert asked.visible
+    assert not asked.is_for_the_model
