@@ -18,7 +18,7 @@ COMPILED = [
         for name in ("downstream", "framing", "messages", "replies", "states", "upstream")
     ),
     *(f"nlsql_gateway/audit/{name}.py" for name in ("head", "record", "sink")),
-    *(f"nlsql_gateway/admission/{name}.py" for name in ("gate", "reading", "remembered", "values")),
+    *(f"nlsql_gateway/admission/{name}.py" for name in ("gate", "reading", "remembered", "standing", "values")),
     *(
         f"nlsql_gateway/server/{name}.py"
         for name in (
@@ -26,8 +26,10 @@ COMPILED = [
                 "accounts",
                 "conversation",
                 "effects",
+                "late",
                 "meter",
                 "names",
+                "positions",
                 "refusals",
                 "relay",
                 "renewals",

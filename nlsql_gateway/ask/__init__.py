@@ -10,6 +10,7 @@ mend        put names right by code, before the model is asked again
 repair      another turn of the model, with the error
 cache       answers given before, by all that they depend on
 semantics   what the operator says that words mean; ``hints`` are what of it concerns a question
+dialogue    what a session brings to its questions: the topic, and who is told the stages
 topic       what a session's next question may go on from
 verified    questions whose SQL a person has looked at; they are answered from it
 schema      a Catalog that holds only what this person may see
@@ -20,6 +21,7 @@ sample      a further answer of the model to the same prompt; the one that most 
 
 from nlsql_gateway.ask.asker import Asker
 from nlsql_gateway.ask.cache import AnswerCache, Key, normal
+from nlsql_gateway.ask.dialogue import Dialogue, Stage, Tell, nobody
 from nlsql_gateway.ask.followups import FORGET, Topic
 from nlsql_gateway.ask.generator import Completion, Generator, Sampling
 from nlsql_gateway.ask.grounding import Look, Rows
@@ -40,6 +42,7 @@ __all__ = [
     "Asker",
     "Check",
     "Completion",
+    "Dialogue",
     "Generator",
     "Key",
     "Look",
@@ -50,10 +53,13 @@ __all__ = [
     "Sampling",
     "Semantics",
     "Source",
+    "Stage",
     "Statistic",
+    "Tell",
     "Topic",
     "Vocabulary",
     "load_semantics",
+    "nobody",
     "normal",
     "read_vocabulary",
     "relevant",

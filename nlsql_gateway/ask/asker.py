@@ -16,6 +16,7 @@ from datetime import date
 from time import monotonic
 
 from nlsql_gateway.ask.confidence import Signals, confidence, unspoken
+from nlsql_gateway.ask.dialogue import Stage, Tell, nobody
 from nlsql_gateway.ask.followups import Topic
 from nlsql_gateway.ask.generator import Generator, Sampling
 from nlsql_gateway.ask.grounding import Look
@@ -97,13 +98,15 @@ class Asker:
         before: Topic | None = None,
         look: Look | None = None,
         vocabulary: Vocabulary | None = None,
+        tell: Tell = nobody,
     ) -> Answer:
         """SQL for ``question`` that passed ``check``.
 
         ``schema`` holds only what the person may see: no other name gets into the prompt, a repair or an error.
         ``today`` is the person's date; ``timeout`` is in seconds; ``hints`` are what the operator says of the
         question's words; ``before`` is what it goes on from; ``look`` reads as the person does, None: no data are
-        looked at; ``vocabulary`` is of what the person may read. Cancelling the task cancels the model's request.
+        looked at; ``vocabulary`` is of what the person may read; ``tell`` is called with each stage. Cancelling
+        the task cancels the model's request.
         Raises the AskError family, and what ``check`` raises.
         """
         if len(question) > MAX_QUESTION:
@@ -114,6 +117,7 @@ class Asker:
         if not schema.relations:
             raise Unanswerable("there is no table here that you may read", hint="ask for access, or another database")
         end = monotonic() + timeout
+        tell(Stage.LINKING)
         try:
             async with asyncio.timeout(timeout):
                 # In a thread: a vocabulary may have tens of thousands of values.
@@ -123,7 +127,9 @@ class Asker:
                     schema = replace(schema, overlaps=vocabulary.overlaps)
                 notes = (*hints.lines, *value_lines(met, self._value_hints))
                 return await self._answer(
-                    _Asked(question, schema, check, today, timeout, end, hints, before, look, vocabulary, met, notes)
+                    _Asked(
+                        question, schema, check, today, timeout, end, hints, before, look, vocabulary, met, notes, tell
+                    )
                 )
         except TimeoutError as error:
             raise AskTimeout(
@@ -206,9 +212,11 @@ class Asker:
         )
 
     async def _try(self, asked: _Asked, prompt: Prompt, sampling: Sampling) -> Tried:
+        asked.tell(Stage.MODEL)
         completion = await self._generator.generate(
             prompt.text, replace(sampling, stop=prompt.stop), timeout=max(0.001, asked.end - monotonic())
         )
+        asked.tell(Stage.CHECKS)
         return await try_out(completion, asked.question, asked.schema, asked.check, asked.look, asked.vocabulary)
 
     def _is_cut(self, tried: Tried) -> bool:
@@ -269,6 +277,7 @@ class _Asked:
     "The values that the question names."
     notes: tuple[str, ...]
     "For the prompt."
+    tell: Tell
 
 
 def _given_up(failed: Tried, schema: Catalog) -> AskError:

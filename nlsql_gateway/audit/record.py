@@ -86,7 +86,7 @@ class Ruling:
     "Version of the picture of the database that it was decided with; empty when none was needed."
 
 
-class DecisionRecord(NamedTuple):
+class DecisionRecord:
     """One text that a client sent and what became of it, written before anything of it goes upstream."""
 
     id: str
@@ -100,8 +100,24 @@ class DecisionRecord(NamedTuple):
     origin: Origin
     ruling: Ruling
 
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - as in the log
+        time: Time,
+        text: str,
+        sql: str | None,
+        origin: Origin,
+        ruling: Ruling,
+    ) -> None:
+        self.id = id
+        self.time = time
+        self.text = text
+        self.sql = sql
+        self.origin = origin
+        self.ruling = ruling
 
-class ExecutionRecord(NamedTuple):
+
+class ExecutionRecord:
     """One run of a prepared statement, written before it goes upstream."""
 
     id: str
@@ -117,8 +133,24 @@ class ExecutionRecord(NamedTuple):
     parameters: tuple[str | None, ...]
     "The values that were bound, in order."
 
+    def __init__(
+        self,
+        id: str,  # noqa: A002
+        time: Time,
+        decision: str,
+        connection: str,
+        user: str,
+        parameters: tuple[str | None, ...],
+    ) -> None:
+        self.id = id
+        self.time = time
+        self.decision = decision
+        self.connection = connection
+        self.user = user
+        self.parameters = parameters
 
-class OutcomeRecord(NamedTuple):
+
+class OutcomeRecord:
     """How a run ended."""
 
     id: str
@@ -137,6 +169,26 @@ class OutcomeRecord(NamedTuple):
     "From forwarding to the last reply."
     limit: str
     "The policy's limit that ended it, rows or bytes; empty when none did."
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002
+        time: Time,
+        connection: str,
+        sqlstate: str,
+        rows: int,
+        bytes: int,  # noqa: A002
+        duration_ms: float,
+        limit: str,
+    ) -> None:
+        self.id = id
+        self.time = time
+        self.connection = connection
+        self.sqlstate = sqlstate
+        self.rows = rows
+        self.bytes = bytes
+        self.duration_ms = duration_ms
+        self.limit = limit
 
 
 class RepairedRecord(NamedTuple):
@@ -175,6 +227,12 @@ _quote: Final[Callable[[str], str]] = json.encoder.encode_basestring
 # occur in a value; and no value is an object.
 _HASH = re.compile(rb',"hash":"([0-9a-f]{64})"(?=,"id":)')
 
+NAMES: Final = 4096
+"""Of connections, people and prepared statements, that are kept as JSON."""
+
+_begun: Final = hashlib.sha256()
+"""To be copied: making one takes as long as hashing a record."""
+
 
 def seal(record: Record | RepairedRecord, seq: int, prev: str) -> tuple[bytes, str]:
     """The line of ``record`` with its line feed, and its hash. Raises ValueError for what JSON cannot say (NaN)."""
@@ -183,18 +241,18 @@ def seal(record: Record | RepairedRecord, seq: int, prev: str) -> tuple[bytes, s
     match record:
         case OutcomeRecord():
             before = (
-                f'{{"bytes":{record.bytes},"connection":{_quote(record.connection)},'
+                f'{{"bytes":{record.bytes},"connection":{_name(record.connection)},'
                 f'"duration_ms":{_number(record.duration_ms)}'
             )
             after = (
                 f',"id":{_quote(record.id)},"kind":"outcome","limit":"{record.limit}","prev":"{prev}","rows":{record.rows},"seq":{seq},'
-                f'"sqlstate":{_quote(record.sqlstate)},"time":"{_time(record.time)}"}}'
+                f'"sqlstate":{_name(record.sqlstate)},"time":"{_time(record.time)}"}}'
             )
         case ExecutionRecord():
-            before = f'{{"connection":{_quote(record.connection)},"decision":{_quote(record.decision)}'
+            before = f'{{"connection":{_name(record.connection)},"decision":{_name(record.decision)}'
             after = (
                 f',"id":{_quote(record.id)},"kind":"execution","parameters":{_texts(record.parameters)},'
-                f'"prev":"{prev}","seq":{seq},"time":"{_time(record.time)}","user":{_quote(record.user)}}}'
+                f'"prev":"{prev}","seq":{seq},"time":"{_time(record.time)}","user":{_name(record.user)}}}'
             )
         case DecisionRecord():
             before, kind, protocol, shadow, sqlstate, user = _shared(record.origin, record.ruling)
@@ -212,7 +270,10 @@ def seal(record: Record | RepairedRecord, seq: int, prev: str) -> tuple[bytes, s
                 f'"torn_file":{_quote(record.torn_file)}}}'
             )
     head, tail = _utf8(before), _utf8(after)
-    digest = hashlib.sha256(head + tail).hexdigest()
+    hashing = _begun.copy()
+    hashing.update(head)
+    hashing.update(tail)
+    digest = hashing.hexdigest()
     return b'%b,"hash":"%b"%b\n' % (head, digest.encode(), tail), digest
 
 
@@ -242,6 +303,23 @@ def _shared(origin: Origin, ruling: Ruling) -> tuple[str, str, str, str, str, st
     return before, kind, protocol, shadow, sqlstate, f',"user":{say(origin.user)},"verdict":{say(ruling.verdict)}}}'
 
 
+_THREE: Final = [f"{number:03}" for number in range(1000)]
+_FRACTIONS: Final = [digits.rstrip("0") or "0" for digits in _THREE]
+"""Of thousandths, as the shortest text that is a number of JSON."""
+
+_said: Final[dict[str, str]] = {}
+"""Of names that come again in record after record."""
+
+
+def _name(text: str) -> str:
+    found = _said.get(text)
+    if found is None:
+        if len(_said) >= NAMES:
+            _said.clear()
+        _said[text] = found = _quote(text)
+    return found
+
+
 def _texts(values: tuple[str | None, ...]) -> str:
     return f"[{','.join(['null' if value is None else _quote(value) for value in values])}]"
 
@@ -251,7 +329,7 @@ def _number(value: float) -> str:
     if not isfinite(value):
         raise ValueError(f"{value} is no JSON number")
     thousandths = int(value * 1000 + 0.5)
-    return f"{thousandths // 1000}.{str(1000 + thousandths % 1000)[1:].rstrip('0') or '0'}"
+    return f"{thousandths // 1000}.{_FRACTIONS[thousandths % 1000]}"
 
 
 def _time(nanoseconds: int) -> str:
@@ -259,7 +337,7 @@ def _time(nanoseconds: int) -> str:
     if second != _last.second:
         _last.second, _last.text = second, datetime.fromtimestamp(second, UTC).isoformat()[:19]
     microsecond = nanoseconds % 1_000_000_000 // 1000
-    return _last.text + "." + str(1_000_000 + microsecond)[1:] + "Z"
+    return f"{_last.text}.{_THREE[microsecond // 1000]}{_THREE[microsecond % 1000]}Z"
 
 
 class _Last:

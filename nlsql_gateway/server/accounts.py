@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from time import monotonic
 
 from nlsql_gateway.admission import Admitted, Client, Outcome
+from nlsql_gateway.policy import hinted
 from nlsql_gateway.policy.limits import NONE
 from nlsql_gateway.server.effects import cursor
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.names import Names
+from nlsql_gateway.server.refusals import LIMITED
 from nlsql_gateway.wire.replies import Account
 
 
@@ -25,15 +27,16 @@ class Accounts:
         "Called before something is sent whose rows must be counted."
 
     def open(self, record_id: str) -> Account:
-        return Account(record_id, time.monotonic())
+        return Account(record_id, monotonic())
 
     def run(self, record_id: str, admitted: Admitted, names: Names) -> Account:
         """Opens one for what returns rows, with the limits on them."""
-        account = Account(record_id, time.monotonic())
+        account = Account(record_id, monotonic())
         limits = admitted.limits
         if limits is not NONE and limits.counts:
             account.most_rows, account.most_bytes = limits.rows, limits.bytes
             account.is_noted = limits.noted
+            account.over = hinted(limits.because, LIMITED)
             account.cursor = cursor(names, admitted)
             self.limited()
         return account
@@ -44,7 +47,7 @@ class Accounts:
             return
         account.is_closed = True
         state = sqlstate if account.sqlstate == "00000" else account.sqlstate
-        outcome = Outcome(state, account.rows, account.bytes, time.monotonic() - account.started, account.limit)
+        outcome = Outcome(state, account.rows, account.bytes, monotonic() - account.started, account.limit)
         self._gate.close(account.record_id, self._client, outcome)
         self._recorded()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nlsql_gateway.admission import Admitted, Refused
-from nlsql_gateway.ask import Topic
+from nlsql_gateway.ask import Dialogue
 from nlsql_gateway.server.names import Names
 from nlsql_gateway.wire.replies import Expected, Replies
 from nlsql_gateway.wire.states import Phase
@@ -19,15 +19,14 @@ class Conversation:
     replies: Replies = field(default_factory=Replies)
     names: Names = field(default_factory=Names)
 
-    topic: Topic | None = None
-    "Of the last question that was admitted: the next may go on from it."
+    dialogue: Dialogue = field(default_factory=Dialogue)
     unpinned: set[str] = field(default_factory=set)
     "Settings that the reading of text depends on and that have another value; only where every text passes."
 
     def asked(self, verdict: Admitted | Refused) -> None:
         """A question was answered, or something else that was waited for."""
         if isinstance(verdict, Admitted) and verdict.topic is not None:
-            self.topic = verdict.topic
+            self.dialogue.go_on_from(verdict.topic)
 
     @property
     def is_idle(self) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from nlsql_gateway.admission import Admitted
-from nlsql_gateway.ask import Topic
+from nlsql_gateway.ask import Dialogue
 from nlsql_gateway.server.names import Names, Portal
 from nlsql_gateway.sql import Kind, Statement
 from nlsql_gateway.wire.replies import Fetched
@@ -59,7 +59,7 @@ class Effects:
         if statement is not None:
             statement = behind(self._names, statement)
         if tag == b"DISCARD ALL" or statement is None:  # what nobody could read may have changed any name
-            self._names.statements.confirmed.clear()
+            self._drop_all()
             self._close_all()
         elif tag == b"PREPARE":
             assert statement.inner is not None
@@ -67,7 +67,7 @@ class Effects:
         elif tag == b"DEALLOCATE":
             self._names.statements.confirmed.pop(statement.name, None)
         elif tag == b"DEALLOCATE ALL":
-            self._names.statements.confirmed.clear()
+            self._drop_all()
         elif tag == b"DECLARE CURSOR":
             assert statement.inner is not None
             portal = Portal(self._as(statement.inner), ())
@@ -80,6 +80,13 @@ class Effects:
         else:
             self._close_all()
 
+    def _drop_all(self) -> None:
+        """But for the unnamed one (PostgreSQL's prepare.c, DropAllPreparedStatements)."""
+        statements = self._names.statements.confirmed
+        for name in list(statements):
+            if name:
+                del statements[name]
+
     def _close_all(self) -> None:
         portals = self._names.portals.confirmed
         for portal in list(portals.values()):
@@ -88,11 +95,13 @@ class Effects:
 
     def _as(self, inner: Statement) -> Admitted:
         """What stands behind the name: the query, under the decision on the whole text."""
-        return self._admitted._replace(statements=(inner,))
+        return self._admitted.of((inner,))
 
 
 def effects(names: Names, admitted: Admitted, abandoned: Callable[[Portal], None]) -> Effects | None:
     """None when the text changes no names, as nearly all."""
+    if admitted.only_reads:
+        return None
     statements = admitted.statements
     if statements or not admitted.sql:
         for statement in statements:
@@ -114,14 +123,15 @@ def behind(names: Names, statement: Statement) -> Statement:
     return statement
 
 
-def topic_after(topic: Topic | None, names: Names, admitted: Admitted) -> Topic | None:
-    """What is left of it when ``admitted`` has run: what makes a session like new, or somebody else's, ends it.
+def forget(dialogue: Dialogue, names: Names, admitted: Admitted) -> None:
+    """``admitted`` runs: what makes a session like new, or somebody else's, ends what its questions go on from.
 
     PostgreSQL manual, DISCARD and SET ROLE.
     """
-    if topic is None or not any(_forgets(behind(names, statement)) for statement in admitted.statements):
-        return topic
-    return None
+    if dialogue.topic is None and not dialogue.answers:
+        return  # nearly always
+    if any(_forgets(behind(names, statement)) for statement in admitted.statements):
+        dialogue.forget()
 
 
 def _forgets(statement: Statement) -> bool:
@@ -133,11 +143,8 @@ def _forgets(statement: Statement) -> bool:
 def uses(names: Names, admitted: Admitted) -> list[tuple[Statement, Admitted]]:
     """EXECUTE and FETCH of names that an earlier text has given, with what was admitted under them."""
     found: list[tuple[Statement, Admitted]] = []
-    for statement in admitted.statements:
-        if statement.kind in USING:
-            break
-    else:
-        return found  # nearly always
+    if admitted.only_reads:
+        return found
     given: set[str] = set()
     for statement in admitted.statements:
         if statement.kind is Kind.PREPARE or statement.kind is Kind.DECLARE:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from nlsql_gateway.admission import Admitted, Client, Outcome, Refused
-from nlsql_gateway.ask import Topic
+from nlsql_gateway.ask import Dialogue
 
 
 class Gate(Protocol):
@@ -15,11 +15,14 @@ class Gate(Protocol):
     def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
         """Synchronous; None: call ``admit``."""
 
-    async def admit(self, text: str, client: Client, topic: Topic | None = None) -> Admitted | Refused:
-        """Cancel the task to cancel the question. ``topic`` is that of the session's last admitted question."""
+    async def admit(self, text: str, client: Client, dialogue: Dialogue | None = None) -> Admitted | Refused:
+        """Cancel the task to cancel the question. ``dialogue`` is the session's."""
 
     def current(self, admitted: Admitted, client: Client) -> bool:
         """Whether what admitted it is still in force; else its text is admitted again."""
+
+    def asks_later(self, text: str, client: Client) -> bool:
+        """Whether ``text`` has a question that is a parameter: then it is admitted at Bind, with the question in it."""
 
     def passes(self) -> bool:
         """Whether every text is let through as it is, now: then nothing depends on how it was read."""

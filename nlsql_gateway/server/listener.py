@@ -19,6 +19,7 @@ from nlsql_gateway.admission import Client
 from nlsql_gateway.config import Settings
 from nlsql_gateway.errors import AuthenticationError, ConfigError, GatewayError, UpstreamError
 from nlsql_gateway.policy import Policy
+from nlsql_gateway.server import telling
 from nlsql_gateway.server.authenticate import Authentication
 from nlsql_gateway.server.cancel import CancelKeys, Place
 from nlsql_gateway.server.cancel_routes import CancelRoutes
@@ -264,6 +265,7 @@ class Gateway:
             idle_timeout=self._settings.listen.idle_timeout,
             cancel_upstream=cancel_upstream,
             turn=self._turn,
+            progress=telling.wanted(login.parameters),
             log=log,
         )
         process, secret = self._keys.mint(session.cancel, length=login.key_length)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from nlsql_gateway.admission import Admitted
+from nlsql_gateway.admission import Admitted, Refused
 from nlsql_gateway.sql import Kind, Statement
 from nlsql_gateway.wire.replies import Account, Fetched
 
@@ -19,6 +19,12 @@ T = TypeVar("T")
 def cut(name: str) -> str:
     """As PostgreSQL keeps it: 63 bytes (NAMEDATALEN - 1), so that two longer names may be one."""
     return name.encode()[:63].decode("utf-8", "surrogateescape") if len(name) > 15 else name
+
+
+def no_statement(name: str) -> Refused:
+    """In PostgreSQL's words (prepare.c)."""
+    what = f'prepared statement "{name}"' if name else "unnamed prepared statement"
+    return Refused("", "26000", f"{what} does not exist")
 
 
 class Portal:
@@ -151,7 +157,7 @@ class Names:
 
     def renew(self, statement: Statement, before: Admitted, verdict: Admitted) -> None:
         """The same text, decided on again, under the name that an EXECUTE or FETCH uses."""
-        verdict = verdict._replace(statements=before.statements)
+        verdict = verdict.of(before.statements)
         if statement.kind is Kind.EXECUTE:
             self.statements.renew(statement.name, before, verdict)
         else:

@@ -37,6 +37,8 @@ class Pipe(asyncio.Protocol):
         slower than we write, and False when it has caught up.
         """
         self._receive, self._lost, self._full = receive, lost, full
+        self.data_received = receive  # type: ignore[method-assign, assignment] # no step of ours in between
+        self.transport.set_protocol(self)  # which looks the callback up again
         kept = bytes(self._buffer)
         self._buffer.clear()
         self.resume()
@@ -178,9 +180,6 @@ class Pipe(asyncio.Protocol):
             self._made(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._receive is not None:
-            self._receive(data)
-            return
         self._buffer += data
         if len(self._buffer) > READ_LIMIT:
             self.pause()

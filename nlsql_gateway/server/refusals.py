@@ -26,6 +26,8 @@ SKIPPED: Final = "57014"
 CHANGED: Final = "cached plan must not change result type"
 """What PostgreSQL says when tables have changed, and what is said when policy or catalog have."""
 
+LIMITED: Final = "the policy limits what one statement may return: add a condition, LIMIT, or aggregate"
+
 _CHANGED_ROUTINE: Final = "RevalidateCachedQuery"
 """By this field of the error pgjdbc and asyncpg know that they may prepare the statement again by themselves."""
 

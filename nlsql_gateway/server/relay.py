@@ -18,6 +18,9 @@ WHOLE: Final = frozenset(b"ESZC")
 SEEN: Final = frozenset(b"123TnIsGW")
 """Replies that end a step, CopyInResponse and CopyBothResponse: that they come is all we need to know."""
 
+_HOW: Final = bytes([1 if kind in SEEN else 2 if kind in WHOLE else 0 for kind in range(256)])
+"""The same by type byte: this is looked up for every message."""
+
 WHOLE_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of a message in ``WHOLE`` that we would keep."""
 
@@ -75,8 +78,8 @@ class Relay:
             if not self._passing:  # what an exception left
                 out.extend(self._injected)
                 self._injected.clear()
-            if out:
-                self._write(out[0] if len(out) == 1 else b"".join(out))
+            if out and (written := out[0] if len(out) == 1 else b"".join(out)):
+                self._write(written)
 
     def _walk(self, data: bytes, out: list[bytes]) -> None:
         if self._kept:
@@ -99,10 +102,14 @@ class Relay:
                 if kind == _DATA_ROW or kind == _COPY_DATA:  # noqa: SIM109 - once for every row
                     self._rows += 1
                     self._octets += length - 4
-                elif kind in SEEN:
-                    if self._inspect(kind, b"") is not None:
-                        raise AssertionError("a message that was not seen whole cannot be exchanged")
-                elif kind in WHOLE:
+                elif _HOW[kind] == 1:
+                    instead = self._inspect(kind, b"")
+                    if instead is not None:
+                        if length > 4:  # else its header is all of it
+                            raise AssertionError("a message that was not seen whole cannot be exchanged")
+                        out += (data[start:position], instead)
+                        start = end
+                elif _HOW[kind] == 2:
                     if end > size:
                         if length > WHOLE_LIMIT:
                             raise LimitError("the upstream sent an oversized message")

@@ -42,7 +42,7 @@ class Renewals:
             if isinstance(verdict, Refused):
                 then(verdict)
             elif verdict.sql == before.sql:
-                then(verdict._replace(statements=before.statements))
+                then(verdict.of(before.statements))
             else:
                 then(Refused(verdict.record_id, "0A000", CHANGED, hint="prepare the statement again"))
 

@@ -15,23 +15,17 @@ from nlsql_gateway.admission import Admitted, Client, Refused
 from nlsql_gateway.errors import AuditError, ProtocolError
 from nlsql_gateway.server.accounts import Accounts
 from nlsql_gateway.server.conversation import Conversation
-from nlsql_gateway.server.effects import effects, topic_after, uses
+from nlsql_gateway.server.effects import effects, forget, uses
 from nlsql_gateway.server.gate import Gate
-from nlsql_gateway.server.names import Portal
+from nlsql_gateway.server.late import Late
+from nlsql_gateway.server.names import Portal, no_statement
+from nlsql_gateway.server.positions import nowhere, texts
 from nlsql_gateway.server.refusals import FUNCTION_CALL, REFUSED_NAME, REFUSED_TEXT, SKIPPED, notices, refuse_unrecorded
 from nlsql_gateway.server.refusals import error as error_message
 from nlsql_gateway.server.renewals import Renewals, Verdict
-from nlsql_gateway.server.repeats import Repeats
+from nlsql_gateway.server.repeats import Prepared, Repeats
 from nlsql_gateway.wire import upstream
-from nlsql_gateway.wire.downstream import (
-    Bind,
-    Parse,
-    parse_bind,
-    parse_execute,
-    parse_parse,
-    parse_query,
-    parse_target,
-)
+from nlsql_gateway.wire.downstream import Bind, Parse, parse_bind, parse_execute, parse_parse, parse_query, parse_target
 from nlsql_gateway.wire.framing import HEADER, Frames
 from nlsql_gateway.wire.messages import message
 from nlsql_gateway.wire.replies import Expected, Step
@@ -86,7 +80,11 @@ class Requests:
         self._held: tuple[int, bytes] | None = None
         "A message that depends on names which a text on its way may change; meanwhile no other is taken."
         self._left = False
+        self._current: Admitted | None = None
+        "What was found to be in force while these messages are taken: nothing else runs meanwhile."
         self._repeats = Repeats()
+        sending = (self._admit, self._send, self._refuse_extended, self._bound)
+        self._late = Late(gate, self._extended, conversation.names, *sending)
         self._renewals = Renewals(gate, self._extended, conversation.names, self._admit)
 
     @property
@@ -153,8 +151,9 @@ class Requests:
                 found = self._frames.next()
                 if found is None:
                     break
-                self._take(*found)
+                self._take(found[0], found)
         finally:
+            self._current = None
             if self._out:
                 self._waiting()
 
@@ -194,8 +193,7 @@ class Requests:
         elif kind == ord("P"):
             self._parse(whole)
         elif kind == ord("D"):
-            parse_target("DESCRIBE", whole[HEADER:])
-            self._send(whole, Expected(Step.DESCRIBE))
+            self._late.describe(whole)
         elif kind == ord("C"):
             self._close(whole)
         elif kind == ord("S"):
@@ -230,7 +228,12 @@ class Requests:
         else:
             self._then = then
             self._is_query = client is self._simple
-            self._ask(self._gate.admit(text, client, self._conversation.topic))
+            self._ask(self._gate.admit(text, client, self._conversation.dialogue))
+
+    def _is_current(self, admitted: Admitted) -> bool:
+        if admitted is not self._current and self._gate.current(admitted, self._extended):
+            self._current = admitted
+        return admitted is self._current
 
     def _errors(self) -> str:
         """What becomes of bytes that are not UTF-8. Where every text passes they go on as they came."""
@@ -263,22 +266,28 @@ class Requests:
         self._admit(text, self._simple, then)
 
     def _run_query(self, whole: bytes, text: str, admitted: Admitted) -> None:
-        self._conversation.topic = topic_after(self._conversation.topic, self._conversation.names, admitted)
+        forget(self._conversation.dialogue, self._conversation.names, admitted)
         expected = Expected(
             Step.QUERY,
             self._accounts.run(admitted.record_id, admitted, self._conversation.names),
             is_recorded=True,
-            rewritten=admitted.rewritten,
+            rewritten=texts(admitted, text),
             notice=notices(admitted),
             effects=effects(self._conversation.names, admitted, self._abandoned),
         )
         self._send(whole if admitted.sql == text else upstream.query(admitted.sql), expected)
 
     def _parse(self, whole: bytes) -> None:
+        last = self._repeats.last(whole)
+        if last is not None and self._is_current(last.admitted):
+            self._prepare(last)
+            return
         parse = parse_parse(whole[HEADER:], self._errors())
         known = self._repeats.get(parse.text)
-        if known is not None and self._gate.current(known, self._extended):
-            self._prepare(whole, parse, known)
+        if known is not None and self._is_current(known):
+            self._prepare(Prepared(whole, parse, known))
+            return
+        if self._late.takes(parse):
             return
 
         def then(verdict: Verdict) -> None:
@@ -286,19 +295,15 @@ class Requests:
                 self._refuse_extended(verdict, parse.name)
                 return
             self._repeats.add(parse.text, verdict)
-            self._prepare(whole, parse, verdict)
+            self._prepare(Prepared(whole, parse, verdict))
 
         self._admit(parse.text, self._extended, then)
 
-    def _prepare(self, whole: bytes, parse: Parse, admitted: Admitted) -> None:
-        expected = Expected(
-            Step.PARSE,
-            is_recorded=True,
-            rewritten=admitted.rewritten,
-            notice=notices(admitted),
-            change=self._conversation.names.statements.send(parse.name, admitted),
-        )
-        self._send(whole if admitted.sql == parse.text else parse.encode(admitted.sql), expected)
+    def _prepare(self, one: Prepared) -> None:
+        self._repeats.keep(one)
+        change = self._conversation.names.statements.send(one.name, one.admitted)
+        expected = Expected(Step.PARSE, is_recorded=True, rewritten=one.rewritten, notice=one.notice, change=change)
+        self._send(one.sent, expected)
 
     def _refuse_query(self, refused: Refused) -> None:
         self._send(upstream.query(REFUSED_TEXT), Expected(Step.QUERY, refusal=error_message(refused)))
@@ -318,10 +323,12 @@ class Requests:
             return
         prepared = self._conversation.names.statements.get(bind.statement)
         if prepared is None:  # nothing that was admitted: it does not go upstream
-            name = f'prepared statement "{bind.statement}"' if bind.statement else "unnamed prepared statement"
-            self._refuse_extended(Refused("", "26000", f"{name} does not exist"))
+            self._refuse_extended(no_statement(bind.statement))
             return
-        if self._gate.current(prepared, self._extended):
+        if prepared.late:
+            self._late.bind(whole, bind, prepared)
+            return
+        if self._is_current(prepared):
             self._bound(whole, bind, prepared)
             return
         before = prepared
@@ -336,9 +343,8 @@ class Requests:
         self._renewals.one(before, then)
 
     def _bound(self, whole: bytes, bind: Bind, prepared: Admitted, *, is_recorded: bool = False) -> None:
-        portal = Portal(prepared, bind.parameters)
-        change = self._conversation.names.portals.send(bind.portal, portal, self._abandoned)
-        self._send(whole, Expected(Step.BIND, change=change, rewritten=prepared.rewritten, is_recorded=is_recorded))
+        change = self._conversation.names.portals.send(bind.portal, Portal(prepared, bind.parameters), self._abandoned)
+        self._send(whole, Expected(Step.BIND, change=change, rewritten=nowhere(prepared), is_recorded=is_recorded))
 
     def _execute(self, whole: bytes) -> None:
         name = parse_execute(whole[HEADER:])
@@ -352,16 +358,13 @@ class Requests:
         used = uses(self._conversation.names, portal.prepared)
         if used and self._hold(whole):
             return
-        if not used and self._gate.current(portal.prepared, self._extended):
+        if not used and self._is_current(portal.prepared):
             self._run(whole, portal)
             return
         found = portal
 
         def run(refused: Refused | None) -> None:
-            if refused is not None:
-                self._refuse_extended(refused)
-            else:
-                self._run(whole, found)
+            self._run(whole, found) if refused is None else self._refuse_extended(refused)
 
         def then(verdict: Verdict) -> None:
             if isinstance(verdict, Refused):
@@ -378,15 +381,10 @@ class Requests:
         if account is None or account.is_closed:
             record_id = self._gate.executing(portal.prepared, self._extended, portal.parameters)
             account = portal.account = self._accounts.run(record_id, portal.prepared, self._conversation.names)
-            self._conversation.topic = topic_after(self._conversation.topic, self._conversation.names, portal.prepared)
-        expected = Expected(
-            Step.EXECUTE,
-            account,
-            is_recorded=is_new,
-            rewritten=portal.prepared.rewritten,
-            effects=effects(self._conversation.names, portal.prepared, self._abandoned),
-        )
-        self._send(whole, expected)
+            forget(self._conversation.dialogue, self._conversation.names, portal.prepared)
+        changes = effects(self._conversation.names, portal.prepared, self._abandoned)
+        sent = nowhere(portal.prepared)
+        self._send(whole, Expected(Step.EXECUTE, account, is_recorded=is_new, rewritten=sent, effects=changes))
 
     def _close(self, whole: bytes) -> None:
         kind, name = parse_target("CLOSE", whole[HEADER:])

@@ -9,6 +9,8 @@ from nlsql_gateway.errors import LimitError, ProtocolError
 from nlsql_gateway.server.accounts import Accounts
 from nlsql_gateway.server.conversation import Conversation
 from nlsql_gateway.server.meter import UNLIMITED, Meter
+from nlsql_gateway.server.positions import in_the_clients
+from nlsql_gateway.server.refusals import LIMITED
 from nlsql_gateway.server.relay import Relay
 from nlsql_gateway.wire.framing import HEADER
 from nlsql_gateway.wire.messages import Fault, fault, parse_fault
@@ -30,8 +32,6 @@ def unpinned(parameters: Mapping[str, str]) -> set[str]:
     """The names of pinned settings that have another value."""
     return {name for name, value in parameters.items() if PINNED.get(name, value) != value}
 
-
-_HINT: Final = "the policy limits what one statement may return: add a condition, LIMIT, or aggregate"
 
 _NOTHING: Final = Fetched()
 
@@ -81,7 +81,8 @@ class Responses:
         elif kind == ord("W"):
             raise ProtocolError("the upstream began a replication stream, which is not supported")
         else:
-            self._answered(kind, message)
+            if self._answered(kind, message):
+                return b""
             if self._excess is not None:
                 return self._over(kind)
         return None
@@ -93,11 +94,13 @@ class Responses:
             self._conversation.unpinned.discard(name)
             self._conversation.unpinned |= unpinned({name: value})
 
-    def _answered(self, kind: int, message: bytes) -> None:
+    def _answered(self, kind: int, message: bytes) -> bool:
+        """Whether the reply is kept from the client."""
         replies = self._conversation.replies
-        head = replies.head
-        if kind == ord("C") and head is not None and head.effects is not None:
-            head.effects.completed(message[HEADER:-1])
+        if kind == ord("C"):
+            head = replies.head
+            if head is not None and head.effects is not None:
+                head.effects.completed(message[HEADER:-1])
         entry = replies.answered(kind)
         if entry is not None:
             self._notify()
@@ -110,11 +113,14 @@ class Responses:
                 if kind != ord("s"):  # PortalSuspended: the next Execute goes on with it
                     self._accounts.close(entry.account)
         if kind == ord("Z"):
-            self._conversation.status = message[HEADER:]
-            if message[HEADER:] == b"I":  # all that the upstream has confirmed was of the transaction that is over
+            status = self._conversation.status = message[HEADER:]
+            if (
+                status == b"I" and self._conversation.names.portals.confirmed
+            ):  # all that the upstream has confirmed was of the transaction that is over
                 for account in self._conversation.names.suspended():
                     self._accounts.close(account)
             self._ready()
+        return entry is not None and entry.silent
 
     def _failed(self, error: Fault) -> bytes | None:
         conversation = self._conversation
@@ -194,8 +200,8 @@ class Responses:
         most = account.most_rows if limit == "rows" else account.most_bytes
         what = f"the statement returns more than {most} {'rows' if limit == 'rows' else 'bytes of rows'}"
         if not replies.is_alone:
-            raise LimitError(what, hint=_HINT)
-        self._excess = fault("ERROR", LimitError.default_sqlstate, what, hint=_HINT).encode()
+            raise LimitError(what, hint=account.over)
+        self._excess = fault("ERROR", LimitError.default_sqlstate, what, hint=account.over).encode()
         self._stop()
         return True
 
@@ -209,7 +215,7 @@ class Responses:
         if not len(replies):
             self._conversation.phase = after(self._conversation.phase, Event.SKIP_BEGINS)
         elif replies.head is not None and replies.head.step not in (Step.SYNC, Step.QUERY):
-            raise LimitError("a statement returned too many rows", hint=_HINT)
+            raise LimitError("a statement returned too many rows", hint=LIMITED)
         excess, self._excess = self._excess, b""
         return excess
 
@@ -225,6 +231,9 @@ def _instead(entry: Expected, fault: Fault) -> bytes | None:
         return None
     if entry.refusal is not None:
         return entry.refusal
-    if entry.rewritten and "P" in fault.fields and entry.step is not Step.SYNC:
+    if entry.rewritten is None or "P" not in fault.fields or entry.step is Step.SYNC:
+        return None
+    position = in_the_clients(entry.rewritten, fault.fields["P"])
+    if position is None:
         return fault.encode(leave_out="P")
-    return None
+    return Fault({**fault.fields, "P": position}).encode()

@@ -8,8 +8,8 @@ conversation stands between them is ``Conversation``.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any, Final
 
 import structlog
@@ -24,6 +24,7 @@ from nlsql_gateway.server.pipe import Pipe
 from nlsql_gateway.server.renewals import Verdict
 from nlsql_gateway.server.requests import Requests
 from nlsql_gateway.server.responses import Responses, unpinned
+from nlsql_gateway.server.telling import Telling
 from nlsql_gateway.server.turn import Turn
 from nlsql_gateway.wire import upstream as to_upstream
 from nlsql_gateway.wire.messages import Fault, fault
@@ -51,9 +52,13 @@ class Session:
         idle_timeout: float | None,
         cancel_upstream: Callable[[], Coroutine[Any, Any, None]],
         turn: Turn,
+        progress: bool = False,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
-        """``cancel_upstream`` sends a CancelRequest to the upstream and raises nothing."""
+        """``cancel_upstream`` sends a CancelRequest to the upstream and raises nothing.
+
+        ``progress``: the client wants to hear of each stage of an answer.
+        """
         self._downstream = downstream
         self._upstream = upstream.pipe
         self._cancel_upstream = cancel_upstream
@@ -67,6 +72,8 @@ class Session:
         self._responses = Responses(
             self._conversation, accounts, downstream.write, self._ready, gate.passes, self._stop
         )
+        self._telling = Telling(self._responses.inject, stages=progress)
+        self._conversation.dialogue.tell = self._telling.stage
         self._requests = Requests(
             self._conversation,
             accounts,
@@ -91,7 +98,9 @@ class Session:
         self._is_leaving = False
         "We shut down: the client is sent away as soon as it is idle."
         self._over = asyncio.Event()
-        self._last_active = time.monotonic()
+        self._is_over = False
+        "The same; asked whenever something comes."
+        self._last_active = monotonic()
 
     async def run(self) -> None:
         """Serve until either side is gone. Both are closed and all accounts too when this returns."""
@@ -123,7 +132,7 @@ class Session:
         the connection runs when the signal comes, and that must not be a later statement. It closes the request's
         connection after it has signalled, and a signal that comes while it waits for a statement has no effect.
         """
-        if self._over.is_set() or self._tasks is None:
+        if self._is_over or self._tasks is None:
             return
         self._cancel_question()
         await self._cancel_running()
@@ -136,7 +145,7 @@ class Session:
     async def _cancel_running(self) -> None:
         while self._cancelling is not None:  # another request: then this one is for what was kept back meanwhile
             await self._cancelling.wait()
-        if self._over.is_set() or not len(self._conversation.replies):
+        if self._is_over or not len(self._conversation.replies):
             return
         told = self._cancelling = asyncio.Event()
         try:
@@ -148,7 +157,7 @@ class Session:
             if kept:
                 self._guarded(self._requests.feed, kept)
             if self._downstream.is_lost:
-                self._over.set()
+                self._end()
             self._go_on()
 
     def shut_down(self) -> None:
@@ -160,14 +169,21 @@ class Session:
         """Tell the client 57P01 and end now, whatever runs."""
         self._fatal(fault("FATAL", "57P01", "terminating connection: the gateway is shutting down"))
 
+    def _end(self) -> None:
+        self._is_over = True
+        self._over.set()
+
     # From either side
 
     def _from_client(self, data: bytes) -> None:
-        self._last_active = time.monotonic()
+        self._last_active = monotonic()
         if self._cancelling is not None:
             self._kept += data
-        else:
-            self._guarded(self._requests.feed, data)
+        elif not self._is_over:
+            try:
+                self._requests.feed(data)
+            except Exception as error:  # noqa: BLE001
+                self._failed(error)
         if (
             (self._asking is not None or self._cancelling is not None or self._requests.is_holding)
             and not self._is_held
@@ -184,7 +200,11 @@ class Session:
                 self._downstream.resume()
 
     def _from_upstream(self, data: bytes) -> None:
-        self._guarded(self._responses.feed, data)
+        if not self._is_over:
+            try:
+                self._responses.feed(data)
+            except Exception as error:  # noqa: BLE001
+                self._failed(error)
         if self._requests.is_holding:
             self._go_on()
 
@@ -195,21 +215,25 @@ class Session:
             self._let_go_on()
 
     def _guarded(self, feed: Callable[[Any], None], data: object) -> None:
-        """Whatever goes wrong ends this session, with a word to the client, and nothing else."""
-        if self._over.is_set():
+        if self._is_over:
             return
         try:
             feed(data)
-        except (ProtocolError, LimitError) as error:
+        except Exception as error:  # noqa: BLE001
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """Whatever goes wrong ends this session, with a word to the client, and nothing else."""
+        if isinstance(error, ProtocolError | LimitError):
             self._log.warning("connection ended", sqlstate=error.sqlstate, problem=error.message)
             self._fatal(fault("FATAL", error.sqlstate, error.message, hint=error.hint))
-        except Exception:  # noqa: BLE001 - in full to the log, nothing of it to the peer
-            self._log.exception("session failed")
+        else:
+            self._log.error("session failed", exc_info=error)  # in full to the log, nothing of it to the peer
             self._fatal(_INTERNAL)
 
     def _ready(self) -> None:
         """ReadyForQuery: a client is idle from the end of what ran."""
-        self._last_active = time.monotonic()
+        self._last_active = monotonic()
         self._leave_if_idle()
 
     # The end of a turn
@@ -233,7 +257,7 @@ class Session:
 
     def unclosed(self, error: AuditError) -> None:
         """An outcome that cannot be kept ends the session."""
-        if not self._over.is_set():
+        if not self._is_over:
             self._log.error("the outcome of a statement could not be recorded", problem=error.message)
             self._fatal(fault("FATAL", error.sqlstate, error.message, hint=error.hint))
 
@@ -254,11 +278,14 @@ class Session:
         asyncio.get_running_loop().call_soon(cancel)
 
     async def _answer(self, question: Coroutine[Any, Any, Verdict]) -> None:
-        verdict = await self._verdict(question)
+        try:
+            verdict = await self._verdict(question)
+        finally:
+            self._telling.over()
         self._asking = None
         while self._cancelling is not None:
             await self._cancelling.wait()
-        if self._over.is_set():
+        if self._is_over:
             self._requests.drop(verdict)
         self._guarded(self._requests.resume, verdict)
         self._let_go_on()
@@ -267,12 +294,12 @@ class Session:
         try:
             return await question
         except asyncio.CancelledError:
-            if self._over.is_set():
+            if self._is_over:
                 raise
             return Refused("", "57014", "canceling statement due to user request")
         except GatewayError as error:
             return Refused("", error.sqlstate, error.message, error.detail, error.hint)
-        except Exception:  # noqa: BLE001 - as in _guarded
+        except Exception:  # noqa: BLE001 - as in _failed
             self._log.exception("the gate failed")
             return Refused("", "XX000", "internal error of the gateway")
 
@@ -293,22 +320,22 @@ class Session:
 
     def _leave(self) -> None:
         self._has_left = True
-        self._over.set()
+        self._end()
 
     def _client_lost(self) -> None:
         if not self._kept:  # else it is over when that has been taken: perhaps it ends with Terminate
-            self._over.set()
+            self._end()
 
     def _upstream_lost(self) -> None:
         if self._responses.said_farewell:
-            self._over.set()
+            self._end()
         else:
             self._fatal(fault("FATAL", "08006", "the connection to the database was lost"))
 
     def _fatal(self, last_word: Fault) -> None:
-        if not self._over.is_set():
+        if not self._is_over:
             self._responses.inject(last_word.encode())
-            self._over.set()
+            self._end()
 
     def _leave_if_idle(self) -> None:
         if self._is_leaving and self._conversation.is_idle and self._asking is None:
@@ -316,10 +343,10 @@ class Session:
 
     async def _until_over(self) -> None:
         """Until the session is over; an idle client is sent away when its time has passed."""
-        while not self._over.is_set():
+        while not self._is_over:
             left = None
             if self._idle_timeout is not None:
-                left = self._last_active + self._idle_timeout - time.monotonic()
+                left = self._last_active + self._idle_timeout - monotonic()
                 if left <= 0 and self._conversation.is_idle and self._asking is None:
                     self._fatal(fault("FATAL", "57P05", "terminating connection due to idle timeout"))
                     return

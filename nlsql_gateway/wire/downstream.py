@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from nlsql_gateway.errors import ProtocolError
 from nlsql_gateway.wire.framing import int32
 from nlsql_gateway.wire.messages import (
     CANCEL_REQUEST,
-    COUNT,
     GSSENC_REQUEST,
     INT32,
     PROTOCOL_3_0,
@@ -146,11 +144,14 @@ def parse_query(body: bytes, errors: str = "strict") -> str:
     return statement
 
 
-class Parse(NamedTuple):
-    name: str
-    text: str
-    types: bytes = b"\0\0"
-    "The count and the type OIDs, as they came."
+class Parse:
+    __slots__ = ("name", "text", "types")
+
+    def __init__(self, name: str, text: str, types: bytes = b"\0\0") -> None:
+        self.name = name
+        self.text = text
+        self.types = types
+        "The count and the type OIDs, as they came."
 
     def encode(self, statement: str) -> bytes:
         """The message with another statement text: name and parameter types stay."""
@@ -161,17 +162,20 @@ def parse_parse(body: bytes, errors: str = "strict") -> Parse:
     name, position = string(body, 0)
     statement, position = string(body, position, errors)
     types = body[position:]
-    wanted = 2 + 4 * COUNT.unpack_from(types)[0] if len(types) >= 2 else 2
+    wanted = 2 + 4 * _count(types, 0) if len(types) >= 2 else 2
     if len(types) != wanted:
         raise ProtocolError(_TOO_SHORT if len(types) < wanted else _TOO_LONG)
     return Parse(name, statement, types)
 
 
-class Bind(NamedTuple):
-    portal: str
-    statement: str
-    parameters: tuple[str | None, ...]
-    "Text as it is, binary as ``hex:…``, NULL as None."
+class Bind:
+    __slots__ = ("parameters", "portal", "statement")
+
+    def __init__(self, portal: str, statement: str, parameters: tuple[str | None, ...]) -> None:
+        self.portal = portal
+        self.statement = statement
+        self.parameters = parameters
+        "Text as it is, binary as ``hex:…``, NULL as None."
 
 
 def parse_bind(body: bytes) -> Bind:
@@ -227,6 +231,8 @@ def parse_target(message: str, body: bytes) -> tuple[str, str]:
 
 def parse_execute(body: bytes) -> str:
     """The portal's name; the row limit stays where it is."""
+    if body == b"\0\0\0\0\0":
+        return ""  # what nearly all drivers send: all rows of the unnamed portal
     name, end = string(body, 0)
     if end + 4 != len(body):
         raise ProtocolError(_TOO_SHORT if end + 4 > len(body) else _TOO_LONG)

@@ -50,8 +50,8 @@ class Frames:
         self._data = data
         self._position = 0
 
-    def next(self) -> tuple[int, bytes] | None:
-        """The next message: its type byte and the whole of it, header included; None until more bytes come.
+    def next(self) -> bytes | None:
+        """The whole next message, header included; None until more bytes come.
 
         Raises ProtocolError for a length below four, LimitError for a message above the limit.
         """
@@ -69,7 +69,7 @@ class Frames:
             wanted = 1 + length
             if left >= wanted:
                 self._position = start + wanted
-                return data[start], data if left == wanted and not start else data[start : start + wanted]
+                return data if left == wanted and not start else data[start : start + wanted]
         if left:
             self._begun += data[start:]
             self._wanted = wanted

@@ -31,6 +31,8 @@ def string(body: bytes, start: int, errors: str = "strict") -> tuple[str, int]:
 
     ``errors``: what becomes of bytes that are not UTF-8, as ``bytes.decode`` has it.
     """
+    if start < len(body) and not body[start]:
+        return "", start + 1  # the unnamed statement, the unnamed portal
     end = body.find(b"\0", start)
     if end < 0:
         raise ProtocolError("invalid string in message")

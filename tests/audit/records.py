@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, FileSink, Origin, OutcomeRecord, Record, Ruling, Sink
+
+T = TypeVar("T", DecisionRecord, ExecutionRecord, OutcomeRecord)
 
 TIME: Final = int(datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC).timestamp()) * 10**9 + 250_000_999
 
@@ -53,13 +56,23 @@ OUTCOME: Final = OutcomeRecord(
 )
 
 
+def members_of(kind: type[object]) -> list[str]:
+    """The names of a record's values."""
+    return list(inspect.signature(kind).parameters)
+
+
+def changed(record: T, **members: Any) -> T:
+    """``record`` with other values."""
+    return type(record)(**{name: getattr(record, name) for name in members_of(type(record))} | members)
+
+
 def decision(**members: Any) -> DecisionRecord:
     """``DECISION`` with other values, wherever in it they stand."""
     parts: dict[str, Origin | Ruling] = {"origin": ORIGIN, "ruling": RULING}
     for name, part in parts.items():
         known = {field.name for field in fields(part)}
         members[name] = replace(part, **{key: members.pop(key) for key in known & set(members)})
-    return DECISION._replace(**members)
+    return changed(DECISION, **members)
 
 
 RECORDS: Final[tuple[Record, ...]] = (

@@ -6,11 +6,11 @@ import pytest
 
 from nlsql_gateway.audit import last, read_from, readable
 from nlsql_gateway.errors import AuditError
-from tests.audit.records import DECISION, OUTCOME, decision, write_log
+from tests.audit.records import DECISION, OUTCOME, changed, decision, write_log
 
 
 def test_last_gives_whole_records_oldest_first(tmp_path: Path) -> None:
-    path = write_log(tmp_path / "audit.jsonl", *(DECISION._replace(id=f"d{n}") for n in range(300)))
+    path = write_log(tmp_path / "audit.jsonl", *(changed(DECISION, id=f"d{n}") for n in range(300)))
     assert [record["id"] for record in last(path, 3)] == ["d297", "d298", "d299"]
     assert len(last(path, 1000)) == 300
     assert len(last(path, 299)) == 299
@@ -39,7 +39,7 @@ def test_a_log_that_became_shorter_is_read_again(tmp_path: Path) -> None:
 
 
 def test_a_record_longer_than_one_read(tmp_path: Path) -> None:
-    path = write_log(tmp_path / "audit.jsonl", DECISION._replace(text="x" * 10_000_000), OUTCOME)
+    path = write_log(tmp_path / "audit.jsonl", changed(DECISION, text="x" * 10_000_000), OUTCOME)
     records, offset = read_from(path, 0)
     assert [record["id"] for record in records] == ["d1"]
     assert [record["id"] for record in read_from(path, offset)[0]] == ["e1"]

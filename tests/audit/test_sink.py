@@ -18,7 +18,7 @@ from nlsql_gateway.audit import Broken, FileSink, Whole, last, verify
 from nlsql_gateway.audit.head import head_path
 from nlsql_gateway.audit.sink import LOOK_S
 from nlsql_gateway.errors import AuditError
-from tests.audit.records import DECISION, OUTCOME, RECORDS, TIME, decision, keep, write_log
+from tests.audit.records import DECISION, OUTCOME, RECORDS, TIME, changed, decision, keep, write_log
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def test_continues_the_chain(tmp_path: Path) -> None:
 
 
 def test_continues_after_a_record_longer_than_a_block(tmp_path: Path) -> None:
-    path = write_log(tmp_path / "audit.jsonl", OUTCOME, DECISION._replace(text="x" * 300_000))
+    path = write_log(tmp_path / "audit.jsonl", OUTCOME, changed(DECISION, text="x" * 300_000))
     write_log(path, OUTCOME)
     assert isinstance(whole := verify(path), Whole)
     assert whole.records == 3
@@ -99,10 +99,10 @@ def test_what_was_acknowledged_before_a_kill_is_there(tmp_path: Path, durability
     path = tmp_path / "audit.jsonl"
     program = (
         "import pathlib, sys\nfrom nlsql_gateway.audit import FileSink\n"
-        "from tests.audit.records import DECISION\n"
+        "from tests.audit.records import DECISION, changed\n"
         "sink = FileSink(pathlib.Path(sys.argv[1]), durability=sys.argv[2])\n"
         "for number in range(10**9):\n"
-        "    sink.add(DECISION._replace(id=f'{sys.argv[3]}-{number}', text='x' * (number % 3000))); sink.flush()\n"
+        "    sink.add(changed(DECISION, id=f'{sys.argv[3]}-{number}', text='x' * (number % 3000))); sink.flush()\n"
         "    print(f'{sys.argv[3]}-{number}', flush=True)\n"
     )
     acknowledged: list[str] = []
@@ -163,7 +163,7 @@ def test_a_value_that_is_no_json_is_an_audit_error(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     sink = opened(path)
     with pytest.raises(AuditError, match="JSON"):
-        keep(sink, OUTCOME._replace(duration_ms=float("inf")))
+        keep(sink, changed(OUTCOME, duration_ms=float("inf")))
     keep(sink, OUTCOME)
     sink.close()
     assert isinstance(verify(path), Whole)

@@ -10,7 +10,7 @@ import pytest
 from nlsql_gateway.audit import Broken, FileSink, Whole, verify
 from nlsql_gateway.audit.head import head_path
 from nlsql_gateway.errors import AuditError
-from tests.audit.records import DECISION, OUTCOME, RECORDS, keep, write_log
+from tests.audit.records import DECISION, OUTCOME, RECORDS, changed, keep, write_log
 
 
 @pytest.fixture
@@ -33,18 +33,18 @@ def test_an_empty_log_is_whole(tmp_path: Path) -> None:
 def test_every_flipped_byte_is_found_and_its_line_named(log: Path) -> None:
     content = log.read_bytes()
     for position in range(len(content)):
-        changed = bytearray(content)
-        changed[position] ^= 1 << position % 8
-        log.write_bytes(changed)
+        altered = bytearray(content)
+        altered[position] ^= 1 << position % 8
+        log.write_bytes(altered)
         assert broken_at(log).line == content.count(b"\n", 0, position) + 1, position
 
 
 def test_every_flipped_byte_of_the_head_is_found(log: Path) -> None:
     content = head_path(log).read_bytes()
     for position in range(len(content)):
-        changed = bytearray(content)
-        changed[position] ^= 0x01
-        head_path(log).write_bytes(changed)
+        altered = bytearray(content)
+        altered[position] ^= 0x01
+        head_path(log).write_bytes(altered)
         broken_at(log)
 
 
@@ -58,16 +58,16 @@ def test_every_truncation_is_found(log: Path) -> None:
 @pytest.mark.parametrize("index", range(len(RECORDS)))
 def test_every_removed_doubled_and_inserted_line_is_found(log: Path, tmp_path: Path, index: int) -> None:
     lines = log.read_bytes().splitlines(keepends=True)
-    other = write_log(tmp_path / "other.jsonl", *(DECISION._replace(id=f"o{n}") for n in range(6)))
+    other = write_log(tmp_path / "other.jsonl", *(changed(DECISION, id=f"o{n}") for n in range(6)))
     strange = other.read_bytes().splitlines(keepends=True)
-    for changed, line in (
+    for other_lines, line in (
         (lines[:index] + lines[index + 1 :], index + 1),
         (lines[: index + 1] + lines[index:], index + 2),
         ([*lines[:index], strange[index], *lines[index:]], index + 1),
         ([*lines[:index], strange[index], *lines[index + 1 :]], index + 1),
         ([*lines[:index], b"\n", *lines[index:]], index + 1),
     ):
-        log.write_bytes(b"".join(changed))
+        log.write_bytes(b"".join(other_lines))
         # A first record of another log is only known by what follows it, or by the head.
         assert broken_at(log).line in ({1, 2} if index == 0 else {line})
 
@@ -119,7 +119,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     sink = FileSink(path, durability="written")
     for _ in range(200):
-        keep(sink, DECISION._replace(text="x" * 400_000))
+        keep(sink, changed(DECISION, text="x" * 400_000))
     sink.close()
     assert path.stat().st_size > 80_000_000
     program = (

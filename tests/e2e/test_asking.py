@@ -17,6 +17,7 @@ from tests.e2e.conftest import ScriptedModel
 from tests.e2e.harness import PASSWORDS, RunningGateway
 
 SYSTEM_PSQL = Path("/usr/bin/psql")
+PSQLRC = Path(__file__).parents[2] / "deploy" / "psqlrc"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,7 @@ def test_every_form_is_answered_by_psql_dash_c_and_by_a_driver(
         "SELECT -- ask: how many products are there\n;",
         "ASK how many products are there;",
         "ask: how many products are there;",
+        f"\\i {PSQLRC}\n:ask how many products are there;",
     ],
 )
 def test_the_forms_that_work_at_psqls_prompt(gateway: RunningGateway, answering: ScriptedModel, typed: str) -> None:
@@ -62,6 +64,13 @@ def test_the_forms_that_work_at_psqls_prompt(gateway: RunningGateway, answering:
         done = gateway.psql("-At", stdin=typed + "\nSELECT 'still here';\n", psql=psql)
         assert done.stdout.splitlines()[1:] == ["still here"], done.stderr
         assert int(done.stdout.splitlines()[0]) > 0
+
+
+def test_the_short_forms_of_the_psqlrc(gateway: RunningGateway, answering: ScriptedModel) -> None:
+    done = gateway.psql("-At", stdin=f"\\i {PSQLRC}\n:ask_sql how many products;\n:tables\n")
+    assert done.returncode == 0, done.stderr
+    assert "verdict|allow" in done.stdout.splitlines()
+    assert any(line.startswith("public|products|") for line in done.stdout.splitlines())
 
 
 def test_explain_shows_the_sql_and_runs_nothing(gateway: RunningGateway, model: ScriptedModel) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nlsql_gateway.admission.gate import VALUES
+from nlsql_gateway.admission.looking import VALUES
 from nlsql_gateway.ask.vocabulary_reading import MAX_STATEMENTS, MAX_TESTS
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.e2e import harness

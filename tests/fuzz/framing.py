@@ -20,10 +20,9 @@ def framing(data: bytes) -> None:
     sizes, stream = cursor.part(), cursor.rest()
     whole, fault = _frames([stream])
     assert _frames(pieces(stream, sizes)) == (whole, fault)
-    taken = b"".join(message for _, message in whole)
+    taken = b"".join(whole)
     assert stream.startswith(taken)
-    for kind, message in whole:
-        assert kind == message[0]
+    for message in whole:
         assert struct.unpack_from("!i", message, 1)[0] == len(message) - 1 < LIMIT
     if len(stream) >= 4:
         try:
@@ -34,10 +33,10 @@ def framing(data: bytes) -> None:
             assert 8 <= length <= STARTUP_LIMIT
 
 
-def _frames(parts: list[bytes]) -> tuple[list[tuple[int, bytes]], type[Exception] | None]:
+def _frames(parts: list[bytes]) -> tuple[list[bytes], type[Exception] | None]:
     """The messages, and how it ended. What was fed and is not a message yet is kept to the byte."""
     frames = Frames(LIMIT)
-    taken: list[tuple[int, bytes]] = []
+    taken: list[bytes] = []
     try:
         for part in parts:
             frames.feed(part)
@@ -45,7 +44,7 @@ def _frames(parts: list[bytes]) -> tuple[list[tuple[int, bytes]], type[Exception
                 taken.append(one)
     except (ProtocolError, LimitError) as error:
         return taken, type(error)
-    size = sum(len(message) for _, message in taken)
+    size = sum(map(len, taken))
     assert len(frames) == sum(map(len, parts)) - size
     assert frames.rest() == b"".join(parts)[size:]
     return taken, None

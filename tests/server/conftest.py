@@ -16,7 +16,7 @@ import uvloop
 
 from nlsql_gateway import log
 from nlsql_gateway.admission import Admitted, Client, Notice, Outcome, Refused
-from nlsql_gateway.ask import Topic
+from nlsql_gateway.ask import Dialogue, Stage
 from nlsql_gateway.config import Auth, Listen, Settings, Upstream
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from nlsql_gateway.errors import AuditError, GatewayError
@@ -63,21 +63,27 @@ class SmallGate:
         sql = f"/* rewritten by policy {self.version} */ {text}" if "rewrite" in text else text
         return self._admitted(client, text, sql)
 
-    async def admit(self, text: str, client: Client, topic: Topic | None = None) -> Admitted | Refused:
+    async def admit(self, text: str, client: Client, dialogue: Dialogue | None = None) -> Admitted | Refused:
         if not text.startswith("ask:"):
             verdict = self.admit_now(text, client)
             assert verdict is not None
             return verdict
-        await asyncio.sleep(30 if "slow" in text else 0.05)
+        if dialogue is not None:
+            dialogue.tell(Stage.LINKING)
+            dialogue.tell(Stage.MODEL)
+        await asyncio.sleep(30 if "slow" in text else 2.5 if "while" in text else 0.05)
         if "explode" in text:
             raise RuntimeError("a fault of our own")
         notice = Notice("SQL: SELECT 42", "model: none")
-        return self._admitted(client, "SELECT 42 AS answer", "SELECT 42 AS answer")._replace(notices=(notice,))
+        return self._admitted(client, "SELECT 42 AS answer", "SELECT 42 AS answer", (notice,))
+
+    def asks_later(self, text: str, client: Client) -> bool:
+        return False
 
     def passes(self) -> bool:
         return self.passing
 
-    def _admitted(self, client: Client, source: str, sql: str) -> Admitted:
+    def _admitted(self, client: Client, source: str, sql: str, notices: tuple[Notice, ...] = ()) -> Admitted:
         try:
             batch = classify(sql)
         except GatewayError:
@@ -88,7 +94,7 @@ class SmallGate:
         record_id = self._id()
         if client.protocol == "simple":
             self.opened.append(record_id)
-        return Admitted(record_id, sql, statements, source, (), (self.version, ""), sql != source)
+        return Admitted(record_id, sql, statements, source, notices, (self.version, ""), sql != source)
 
     def current(self, admitted: Admitted, client: Client) -> bool:
         return admitted.versions[0] == self.version

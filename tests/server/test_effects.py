@@ -69,10 +69,10 @@ def test_cursors_that_sql_declares_and_closes() -> None:
 @pytest.mark.parametrize("tag", ["DISCARD ALL", "DEALLOCATE ALL"])
 def test_all_names_go_at_once(tag: str) -> None:
     names = Names()
-    names.statements.confirmed["a"] = admitted("SELECT 1")
+    names.statements.confirmed |= {"a": admitted("SELECT 1"), "": admitted("SELECT 2")}
     names.portals.confirmed["b"] = Portal(admitted("SELECT 1"), ())
     run(names, tag, tag.encode())
-    assert texts(names) == {}
+    assert texts(names) == {"": "SELECT 2"}, "the unnamed statement stays"
     assert cursors(names) == ({} if tag == "DISCARD ALL" else {"b": "SELECT 1"})
 
 

@@ -99,3 +99,16 @@ def test_what_was_whole_before_an_error_has_gone_on() -> None:
     with pytest.raises(ProtocolError):
         peer.relay.feed(row + b"D" + struct.pack("!i", 0))
     assert peer.written == row
+
+
+@given(st.lists(st.sampled_from([message(b"1"), message(b"3"), message(b"D", b"row")])), cuts)
+def test_a_message_that_is_nothing_but_its_header_may_be_kept_back(sent: list[bytes], sizes: list[int]) -> None:
+    peer = Peer(instead={ord("3"): b""})
+    for piece in pieces(b"".join(sent), sizes):
+        peer.relay.feed(piece)
+    assert peer.written == b"".join(one for one in sent if one[:1] != b"3")
+
+
+def test_one_that_was_not_seen_whole_may_not() -> None:
+    with pytest.raises(AssertionError, match="not seen whole"):
+        Peer(instead={ord("T"): b""}).relay.feed(message(b"T", b"columns"))

@@ -40,6 +40,24 @@ def test_another_policy_decides_on_it_again(raw: Raw, served: Served) -> None:
     assert served.gate.texts == ["SELECT 'rewrite'"] * 2
 
 
+def test_the_same_message_may_be_sent_again_behind_others(raw: Raw, served: Served) -> None:
+    same = parse("", "SELECT 'rewrite'")
+    for version, sent in (
+        ("1", same),
+        ("1", same),
+        ("1", parse("", "SELECT 1")),
+        ("1", same),
+        ("2", same),
+        ("2", same),
+    ):
+        served.gate.version = version
+        raw.send(sent, *RUN)
+        assert kinds(raw) == "12DCZ"
+    again = "SELECT 'rewrite'"
+    assert served.gate.texts == [again, "SELECT 1", again], "another policy decides on it again"
+    assert list(served.gate.ran.values()) == [again, again, "SELECT 1", again, again, again]
+
+
 def test_one_whose_record_was_not_kept_is_recorded_again(raw: Raw, served: Served) -> None:
     served.gate.unrecorded = True
     raw.send(parse("", "SELECT 1"), SYNC, parse("", "SELECT 1"), SYNC)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from nlsql_gateway.admission import Admitted, Client, Notice, Outcome, Refused
-from nlsql_gateway.ask import Topic
+from nlsql_gateway.ask import Dialogue
 from nlsql_gateway.errors import AuditError, GatewayError
 from nlsql_gateway.policy import Principal
 from nlsql_gateway.server.accounts import Accounts
@@ -62,7 +62,7 @@ class ListGate:
     def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
         return None if "ask" in text else self._decide(text, client)
 
-    async def admit(self, text: str, client: Client, topic: Topic | None = None) -> Admitted | Refused:
+    async def admit(self, text: str, client: Client, dialogue: Dialogue | None = None) -> Admitted | Refused:
         return self._decide(text, client)
 
     def _decide(self, text: str, client: Client) -> Admitted | Refused:
@@ -77,6 +77,9 @@ class ListGate:
             record_id, sql, statements_of(sql), sql if asked else text, (NOTICE,) if asked else (),
             (str(self.version), ""), sql != text and not asked,
         )  # fmt: skip
+
+    def asks_later(self, text: str, client: Client) -> bool:
+        return False
 
     def passes(self) -> bool:
         return False
