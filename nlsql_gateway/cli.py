@@ -16,7 +16,8 @@ from typing import Any
 
 import click
 
-from nlsql_gateway import __version__, app
+from nlsql_gateway import __version__, app, console_serving
+from nlsql_gateway.cli_console import console
 from nlsql_gateway.cli_model import model
 from nlsql_gateway.cli_options import TEXT_MAY_BEGIN_WITH_DASHES as _TEXT_MAY_BEGIN_WITH_DASHES
 from nlsql_gateway.cli_options import config_option as _config
@@ -55,9 +56,15 @@ def serve(config: Path) -> None:
 
     Prints one line "ready HOST PORT" on standard output when it accepts connections; logs go to standard error.
     SIGHUP reads policy, semantics, certificates and users again. With listen.workers it starts as many processes and
-    keeps them running.
+    keeps them running; with a section console it keeps the console running too.
     """
-    app.serve(config, ready=lambda host, port: click.echo(f"ready {host} {port}"))
+    with console_serving.beside(config) as start_console:
+
+        def ready(host: str, port: int) -> None:
+            click.echo(f"ready {host} {port}")
+            start_console(host, port)
+
+        app.serve(config, ready=ready)
 
 
 @main.command()
@@ -242,6 +249,7 @@ def policy_schema() -> None:
     click.echo(app.policy_schema(), nl=False)
 
 
+main.add_command(console)
 main.add_command(semantics)
 main.add_command(verify)
 

@@ -9,46 +9,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from nlsql_gateway.config_console import Console
+from nlsql_gateway.config_types import Bytes, Seconds, Section
 from nlsql_gateway.errors import ConfigError
 
-_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 
-
-def _seconds(value: object) -> object:
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h)\s*", value)
-        if match is None:
-            raise ValueError("write a number with a unit: 500ms, 20s, 5min, 1h")
-        return float(match[1]) * _UNITS[match[2]]
-    return value
-
-
-def _bytes(value: object) -> object:
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+)\s*(B|kB|MB|GB)\s*", value)
-        if match is None:
-            raise ValueError("write a number with a unit: 64kB, 16MB, 1GB")
-        return int(match[1]) * {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3}[match[2]]
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(gt=0)]
-Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=int | str), Field(gt=0)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Tls(_Section):
+class Tls(Section):
     certificate: Path
     "PEM file: the server's certificate, then its chain."
     key: Path
@@ -72,14 +45,14 @@ Address = Annotated[str, AfterValidator(_address)]
 ReplicaId = Annotated[int, Field(ge=0, le=63)]
 
 
-class Cancel(_Section):
+class Cancel(Section):
     replica_id: ReplicaId = 0
     "0 to 63, different in each gateway behind one load balancer; it stands in the cancel keys that this one gives."
-    peers: dict[ReplicaId, Address] = {}
+    peers: dict[ReplicaId, Address] = Field(default={})
     "The other gateways, each `id: host:port`: a cancel request with the key of one of them is sent on to it."
 
 
-class Keepalive(_Section):
+class Keepalive(Section):
     idle: Seconds = 60.0
     "How long a connection is silent before TCP asks whether the other side is still there; whole seconds."
     interval: Seconds = 10.0
@@ -90,7 +63,7 @@ class Keepalive(_Section):
     "What was sent and is not acknowledged for this long ends the connection; null: as the kernel has it."
 
 
-class Listen(_Section):
+class Listen(Section):
     host: str = "127.0.0.1"
     "The address to listen on; 0.0.0.0 for all, then with listen.tls."
     port: int = Field(default=6432, ge=0, le=65535)
@@ -116,7 +89,7 @@ class Listen(_Section):
         return min(len(os.sched_getaffinity(0)), 128) if self.workers == "auto" else self.workers
 
 
-class Endpoint(_Section):
+class Endpoint(Section):
     host: str
     "A host name or address, or the folder of a Unix socket."
     port: int = Field(default=5432, ge=1, le=65535)
@@ -130,7 +103,7 @@ class Endpoint(_Section):
         return self.host.startswith("/")
 
 
-class Upstream(_Section):
+class Upstream(Section):
     host: str = "127.0.0.1"
     "A host name or address, or the folder of a Unix socket."
     port: int = Field(default=5432, ge=1, le=65535)
@@ -196,7 +169,7 @@ class Upstream(_Section):
         return None
 
 
-class Auth(_Section):
+class Auth(Section):
     method: Literal["scram-sha-256", "cert", "passthrough", "trust"] = "scram-sha-256"
     "How clients log in. cert: by certificate alone. passthrough: at the database, as themselves. trust: without proof."
     users: Path | None = None
@@ -205,7 +178,7 @@ class Auth(_Section):
     "Beside the method: verify-ca asks for a certificate of listen.tls.client_ca, verify-full also for the user's name."
     certificate_name: Literal["cn", "san"] = "cn"
     "Where the user's name stands in a certificate: its one common name, or any alternative name (DNS, e-mail, URI)."
-    certificate_map: dict[str, str | list[str]] = {}
+    certificate_map: dict[str, str | list[str]] = Field(default={})
     "Names in certificates, each with its user or users; others are refused. Empty: the name is the user."
 
     @property
@@ -219,12 +192,12 @@ class Auth(_Section):
         return self
 
 
-class Cache(_Section):
+class Cache(Section):
     entries: int = Field(default=1000, ge=0)
     "Answers that are kept, of each worker; the least recently used goes first. 0: every question is asked anew."
 
 
-class Values(_Section):
+class Values(Section):
     refresh: float = Field(default=600, ge=0)
     "Seconds for which the values of columns, read as whoever asks, are used; then read again. 0: none is read."
     memory: int = Field(default=32, gt=0)
@@ -233,7 +206,7 @@ class Values(_Section):
     "Lines of a prompt that say which column holds what the question names: `city = 'Oslo'`."
 
 
-class Ask(_Section):
+class Ask(Section):
     backend: Literal["triton", "openai", "none"] = "triton"
     "none: questions are refused with NL002."
     url: str = "grpc://127.0.0.1:8001"
@@ -290,14 +263,14 @@ class Ask(_Section):
         return value
 
 
-class Audit(_Section):
+class Audit(Section):
     path: Path = Path("audit/audit.jsonl")
     "The log, JSON Lines; made when missing, continued when there; with workers `audit-1.jsonl` … One gateway a path."
     durability: Literal["written", "fsync"] = "written"
     "written: handed to the kernel before the statement goes on; fsync: on the disk."
 
 
-class Log(_Section):
+class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     "The lowest level that is logged."
     format: Literal["json", "console"] = "json"
@@ -319,6 +292,7 @@ class Settings(BaseSettings):
     "The policy file."
     audit: Audit = Audit()
     log: Log = Log()
+    console: Console | None = None
 
     @model_validator(mode="after")
     def _needs_authorities(self) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from nlsql_gateway.admission.elsewhere import Answer, Parts, receive, send
+from nlsql_gateway.admission.elsewhere import Parts, Read, receive, send
 from nlsql_gateway.admission.reading import judged
 from nlsql_gateway.errors import GatewayError
 from nlsql_gateway.sql import Question, classify, template
@@ -25,7 +25,7 @@ def main() -> None:
             except GatewayError:
                 found = None
             sample = None if found is None else judged(found.sample, job.principal, policy, catalog)
-        answer = Answer(judged(job.text, job.principal, policy, catalog), sample)
+        answer = Read(judged(job.text, job.principal, policy, catalog), sample)
         send(sys.stdout.buffer, answer)
         gc.collect()
 

@@ -343,7 +343,7 @@ async def admission(
                     ),
                     clock=time.time_ns,
                     monotonic=time.monotonic,
-                    new_id=map(f"{secrets.token_hex(8)}{{:016x}}".format, count(1)).__next__,
+                    new_id=map(f"{secrets.token_hex(8)}%016x".__mod__, count(1)).__next__,
                     elsewhere=elsewhere,
                 )
             finally:

@@ -35,8 +35,16 @@ class Recorded:
     "How its run ended; empty: not known."
 
 
-def find(path: Path, *, record_id: str | None = None, question: str | None = None) -> Recorded:
+def find(
+    path: Path,
+    *,
+    record_id: str | None = None,
+    question: str | None = None,
+    answered: tuple[str, str, str] | None = None,
+) -> Recorded:
     """The decision with that id, or the last one on that question that was allowed.
+
+    ``answered``: only those of this user, on this database, with this SQL of the model.
 
     Raises ConfigError when there is none, or it is none that can be verified; AuditError.
     """
@@ -47,7 +55,9 @@ def find(path: Path, *, record_id: str | None = None, question: str | None = Non
             return False
         if wanted is None:
             return bool(record["id"] == record_id)
-        return record["verdict"] == "allow" and bool(record.get("answer")) and normal(record["question"]) == wanted
+        if record["verdict"] != "allow" or not record.get("answer") or normal(record["question"]) != wanted:
+            return False
+        return answered is None or (record["user"], record["database"], record["answer"]) == answered
 
     found: dict[str, Any] | None = None
     outcomes: dict[str, str] = {}

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
@@ -41,6 +42,9 @@ ROOT = Path(__file__).resolve().parents[2]
 "The checkout: policies/ lies beside the package."
 
 
+HAS_CONSOLE = all(find_spec(name) is not None for name in ("jinja2", "starlette", "uvicorn"))
+"""The extra ``console`` is installed."""
+
 HEAD = "# Written by `nlsql-gateway demo` at every start; docs/settings.md explains the keys.\n"
 
 
@@ -51,6 +55,7 @@ class Ports:
     gateway: int = 6432
     postgres: int = 6433
     triton: int = 8001
+    console: int = 8432
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +226,14 @@ def _settings(ports: Ports, sources: Sources) -> dict[str, object]:
         },
         "policy": str(sources.policy),
         "audit": {"path": "audit/audit.jsonl"},
+        **({"console": _console(ports)} if HAS_CONSOLE else {}),
     }
+
+
+def _console(ports: Ports) -> dict[str, object]:
+    """The analyst of the tour sees all pages of the console."""
+    people = {"officers": [tours.ANALYST], "reviewers": [tours.ANALYST]}
+    return {"listen": {"host": HOST, "port": ports.console}, "databases": [retail.DATABASE], **people}
 
 
 def _passwords(folder: Path) -> Mapping[str, str]:
@@ -264,6 +276,10 @@ def _invite(show: Show, ports: Ports, passwords: Mapping[str, str]) -> None:
     show.line("  ASK top 5 customers by revenue;", "cyan")
     show.line("  ASK EXPLAIN which products were returned most;", "cyan")
     show.line("  SELECT name, email FROM customers LIMIT 5;", "cyan")
+    if HAS_CONSOLE:
+        name, password = next(iter(passwords.items()))
+        show.line(f"\nor in a browser, as {name} with the password {password}:")
+        show.line(f"  http://{HOST}:{ports.console}", "cyan")
     show.line("\nCtrl-C stops everything.", "bold")
 
 

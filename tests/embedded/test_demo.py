@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -42,7 +43,7 @@ questions:
 
 def free_ports() -> Ports:
     with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(3)]
+        probes = [stack.enter_context(socket.socket()) for _ in fields(Ports)]
         for probe in probes:
             probe.bind((HOST, 0))
         return Ports(*(probe.getsockname()[1] for probe in probes))
@@ -168,6 +169,9 @@ def test_the_whole_tour_holds_and_the_line_to_copy_works(folder: Path) -> None:
         asked = f"{line[0]} -A -t -c 'SELECT DISTINCT city FROM customers WHERE region_id <> 1 OR city = $$Chicago$$'"
         answer = subprocess.run(asked, shell=True, capture_output=True, text=True, timeout=30)
         assert answer.stdout == "Chicago\n", answer.stderr
+        console = re.search(r"^  (http://\S+)$", demo.said, re.MULTILINE)
+        assert console is not None
+        assert "Sign in" in httpx.get(f"{console[1]}/sign-in").text
     finally:
         demo.process.terminate()
         status = demo.end()
