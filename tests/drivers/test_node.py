@@ -21,6 +21,10 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def modules() -> Path:
+    return node_modules()
+
+
+def node_modules() -> Path:
     """The folder ``node_modules`` with what package.json names; fetched once."""
     package = (HERE / "package.json").read_bytes()
     folder = CACHE / f"node-{hashlib.sha256(package).hexdigest()[:12]}"
