@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-pure test-torch fuzz proof leaks suites check lint types imports bench format clean
+.PHONY: help docs install demo test test-pure test-torch fuzz proof leaks suites bi check lint types imports bench format clean shots
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ suites: install ## other projects' own tests, through the gateway (SUITE=asyncpg
 	$(if $(SUITE),,$(BIN)/python -m tests.roundtrip)
 	$(BIN)/python -m tests.suites $(SUITE)
 
+bi: install ## Superset, pgAdmin, dbt, JDBC, ODBC and others, through the gateway and without it (TOOL=dbt: that one alone)
+	$(BIN)/nlsql-gateway model pull
+	$(BIN)/python -m tests.bi $(TOOL)
+
 fuzz: install ## fuzz what reads bytes (TARGET=framing SECONDS=600), keep the corpus; cut the line after every byte
 	@find . -name '*.so' -not -path './$(VENV)/*' -delete; rm -f $(VENV)/.compiled
 	NLSQL_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
@@ -82,6 +86,13 @@ bench: install ## figures as ratios, into benchmarks/results/
 	$(BIN)/python -m benchmarks
 	$(BIN)/nlsql-gateway model pull
 	$(BIN)/python -m benchmarks.questions
+
+shots: install ## the screenshots of the documentation, by Chromium, into docs/images
+	NLSQL_SHOTS=docs/images $(BIN)/python -m pytest -q tests/console/test_chromium.py
+
+docs: install ## the documentation as a site, into build/site; a broken link is an error
+	$(BIN)/mkdocs build --strict
+	@echo build/site/index.html
 
 format: install ## ruff, in place
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -1,0 +1,1 @@
+"""The documentation as a site (``make docs``): pages that are made from code, and links that leave it."""
