@@ -28,7 +28,7 @@ COUNT = "SELECT count(*) FROM numbers"
 
 @pytest.fixture
 def model() -> Answers:
-    return Answers({"slow": COUNT, "wrong": "SELECT 7", "": COUNT}, pauses={"slow": 30})
+    return Answers({"slow": COUNT, "wrong": "SELECT 7", "": COUNT}, pauses={"slow": 120})
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(config: Path, model: Answers
             env=environment(),
         )
         answers = tmp_path / "out" / "answers.jsonl"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 100
         while not (answers.exists() and answers.read_text().count("\n") >= 3) and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(0.2)
