@@ -21,16 +21,23 @@ from nlsql_gateway.wire.upstream import parse_parameter_status
 PINNED: Final = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
 """What the parsers rely on. Should the upstream report another value, the connection ends, unless every text passes."""
 
+_SAME: Final = "UNICODE"
+"""UTF8's older name: PostgreSQL reports it back to who set it so (LibreOffice), and no other one."""
+
 
 def check_parameter(name: str, value: str) -> None:
     """Raises ProtocolError when a pinned setting has another value."""
-    if PINNED.get(name, value) != value:
+    if _differs(name, value):
         raise ProtocolError(f"the database reports {name} = {value}, and the gateway needs {PINNED[name]}")
 
 
 def unpinned(parameters: Mapping[str, str]) -> set[str]:
     """The names of pinned settings that have another value."""
-    return {name for name, value in parameters.items() if PINNED.get(name, value) != value}
+    return {name for name, value in parameters.items() if _differs(name, value)}
+
+
+def _differs(name: str, value: str) -> bool:
+    return PINNED.get(name, value) != value and not (name == "client_encoding" and value == _SAME)
 
 
 _NOTHING: Final = Fetched()

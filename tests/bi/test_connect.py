@@ -19,6 +19,7 @@ RUN = {
     "jdbc": ["pgjdbc"],
     "odbc": ["psqlodbc"],
     "psql": ["pgcli", "harlequin"],
+    "libreoffice": ["libreoffice"],
     "node": ["node"],
 }
 """What `make bi` ran of each page."""

@@ -11,6 +11,8 @@ from tests.drivers.test_node import node_modules
 
 _PGJDBC: Final = Path("/usr/share/java/postgresql.jar")
 
+_LIBREOFFICE: Final = "libreoffice-base, libreoffice-sdbc-postgresql and python3-uno"
+
 TOOLS: Final = (
     Tool(
         "pgjdbc",
@@ -82,6 +84,17 @@ TOOLS: Final = (
         "pools, named statements, types, pg-cursor, pg-query-stream, transactions, `information_schema`",
         lambda _place, _address: ["env", f"NODE_PATH={node_modules()}", "node", PROGRAMS / "node.js"],
         needs=lambda: "" if shutil.which("node") and shutil.which("npm") else "nodejs and npm",
+    ),
+    Tool(
+        "libreoffice",
+        "LibreOffice Base",
+        "by UNO, with its own PostgreSQL driver: tables, columns, keys, `XDatabaseMetaData`, grids, parameters",
+        lambda _place, _address: ["/usr/bin/python3", PROGRAMS / "libreoffice_.py"],
+        figures=("table in a grid", "question"),
+        asks=True,
+        needs=lambda: (
+            "" if sorted(Path("/usr/lib/libreoffice/program").glob("libpostgresql-sdbc*.so")) else _LIBREOFFICE
+        ),
     ),
     Tool("pgcli", "pgcli", "30 backslash commands and statements", script("pgcli_.py"), persons=("emil",)),
 )

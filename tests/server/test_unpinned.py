@@ -45,6 +45,17 @@ def test_another_encoding(passing: Served, at_startup: bool) -> None:
     assert "SELECT '\\xe9' || length('\\xe9')::text" in passing.gate.texts
 
 
+@pytest.mark.parametrize("passes", [True, False])
+def test_the_older_name_of_utf8(passing: Served, passes: bool) -> None:
+    """PostgreSQL reports UNICODE back to whom sets it so, as LibreOffice does."""
+    passing.gate.passing = passes
+    with raw(passing) as client:
+        client.login().send(query("SET client_encoding TO 'UNICODE'"))
+        assert (b"S", b"client_encoding\0UNICODE\0") in [(kind.encode(), body) for kind, body in client.until("Z")]
+        client.send(query("SELECT 'é' || length('é')::text"))
+        assert rows(client) == ["é1".encode()]
+
+
 def test_other_literals(passing: Served) -> None:
     with raw(passing) as client:
         client.login().send(query("SET standard_conforming_strings = off"))
