@@ -13,7 +13,7 @@ from tests.bi.tool import Tool
 from tests.bi.tools import TOOLS
 from tests.bi.world import World, world
 
-QUICK = [tool for tool in TOOLS if not tool.requirements.exists()]
+QUICK = [tool for tool in TOOLS if not (tool.requirements.exists() or tool.asks)]
 
 
 @pytest.fixture(scope="module")
