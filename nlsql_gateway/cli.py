@@ -21,6 +21,7 @@ from nlsql_gateway.cli_console import console
 from nlsql_gateway.cli_model import model
 from nlsql_gateway.cli_options import TEXT_MAY_BEGIN_WITH_DASHES as _TEXT_MAY_BEGIN_WITH_DASHES
 from nlsql_gateway.cli_options import config_option as _config
+from nlsql_gateway.cli_psql import psql
 from nlsql_gateway.cli_semantics import semantics, verify
 from nlsql_gateway.config import client_password, schema
 from nlsql_gateway.errors import AuditError, ConfigError, GatewayError
@@ -361,6 +362,7 @@ def _asking(count: int) -> Iterator[Callable[[Result], None]]:
 
 
 main.add_command(model)
+main.add_command(psql)
 
 
 @main.command()

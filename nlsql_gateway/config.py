@@ -323,6 +323,11 @@ def client_password() -> str | None:
     return os.environ.get("PGPASSWORD")  # noqa: TID251 - this module is the one reader
 
 
+def environment() -> dict[str, str]:
+    """All of it, for a program that is started in a person's name."""
+    return dict(os.environ)  # noqa: TID251 - this module is the one reader
+
+
 def load(path: Path) -> Settings:
     """The settings in the YAML file ``path``. Raises ConfigError naming the file and the key, one line a fault."""
     try:
