@@ -56,6 +56,8 @@ class Console(Section):
     "Who sees the officer's pages: the audit log, what a person may see, policies, the evaluation's report."
     reviewers: tuple[str, ...] = ()
     "Who may verify answers: a verified question is answered from its SQL, without the model."
+    evaluation: Path | None = None
+    "Where `nlsql-gateway eval` writes to, so that officers see its report."
     session: Seconds = 28800.0
     "How long after signing in one must sign in again."
     idle: Seconds = 3600.0

@@ -10,10 +10,14 @@ from pathlib import Path
 from nlsql_gateway import app, verification
 from nlsql_gateway.config import Settings
 from nlsql_gateway.console.backstage import Backstage
+from nlsql_gateway.console_oversight import Overseen
 
 
 def backstage(config: Path, settings: Settings) -> Backstage:
-    return Backstage(verification=None if settings.ask.semantics is None else _Verification(config, settings))
+    return Backstage(
+        verification=None if settings.ask.semantics is None else _Verification(config, settings),
+        oversight=Overseen(settings) if settings.console is not None and settings.console.officers else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from typing import Any
 import yaml
 
 from nlsql_gateway.admission.reading import judged
+from nlsql_gateway.admission.values import rule
 from nlsql_gateway.errors import ConfigError
 from nlsql_gateway.policy import Policy, Principal, load, unmatched, unreachable
-from nlsql_gateway.policy.access import Access, access
+from nlsql_gateway.policy.access import Access, access, denials
 from nlsql_gateway.policy.open_catalogs import SYSTEM_SCHEMAS
 from nlsql_gateway.policy.presence import DAYS, Presence
 from nlsql_gateway.policy.schema import Case, PolicyFile
@@ -27,6 +28,11 @@ DEFAULT = "(not listed)"
 def read(path: Path) -> Policy:
     """Raises ConfigError, one line for each fault."""
     return load(_text(path), str(path))
+
+
+def parsed(text: str, name: str) -> Policy:
+    """Of a text that stands in no file; ``name`` is what faults call it. Raises ConfigError."""
+    return load(text, name)
 
 
 def _text(path: Path) -> str:
@@ -161,6 +167,45 @@ def differences(old: Policy, new: Policy, catalog: Catalog) -> list[Difference]:
         if _is_secret(name) and old.pins[name] != new.pins[name]:
             found.append(Difference("(everybody)", "~", f"pinned: {name} is another secret"))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What somebody may read of one table, and why."""
+
+    table: str
+    columns: list[tuple[str, str]]
+    "Column, and how it is seen; none: the table is not readable."
+    hidden: list[str]
+    rows: str
+    "The condition; empty: all rows, or none."
+    why: list[tuple[str, tuple[int, ...]]]
+    "Rules, with their lines in the file; of a table that is not readable, why not."
+
+
+def sight(policy: Policy, name: str, catalog: Catalog) -> list[Sight]:
+    """Of each table of ``catalog``, as ``name`` with all roles, at whatever time and from wherever."""
+    person = policy.principal(name)
+    return [_sight(relation, person, catalog, policy) for relation in _relations(catalog)]
+
+
+def _sight(relation: Relation, person: Principal, catalog: Catalog, policy: Policy) -> Sight:
+    name = f"{relation.schema}.{relation.name}"
+    denied: list[tuple[str, tuple[int, ...]]] = [
+        ("deny", (held.line,)) for held in denials(relation, person, catalog, policy)
+    ]
+    found = _seen(relation, person, catalog, policy)
+    if found is None:
+        return Sight(name, [], [column.name for column in relation.columns], "", denied or [("no rule gives it", ())])
+    ways = _ways(found)
+    hidden = [column.name for column in relation.columns if column.name not in ways]
+    given = [
+        (f"role {role.name}", tuple(sorted({grant.line for grant in role.grants if grant.rank(relation) is not None})))
+        for role in policy.roles.values()
+        if role.name in person.roles and any(grant.rank(relation) is not None for grant in role.grants)
+    ]
+    rules = [(rule(applied), applied.lines) for applied in found.applied]
+    return Sight(name, list(ways.items()), hidden, found.condition or "", [*given, *rules, *denied])
 
 
 def _when(presence: Presence | None) -> str:

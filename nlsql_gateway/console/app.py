@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from nlsql_gateway import log
 from nlsql_gateway.config_console import Console
-from nlsql_gateway.console import asking, results, schemas, signing, words
+from nlsql_gateway.console import asking, officer, results, schemas, signing, words
 from nlsql_gateway.console.assets import Assets
 from nlsql_gateway.console.backstage import Backstage
 from nlsql_gateway.console.calls import Call, Page, Problem, links
@@ -27,7 +27,13 @@ from nlsql_gateway.console.runs import Shelf
 from nlsql_gateway.console.sessions import Sessions
 from nlsql_gateway.console.site import Site
 
-PAGES: Final[tuple[Page, ...]] = (*signing.routes, *asking.routes, *schemas.routes, *results.routes)
+PAGES: Final[tuple[Page, ...]] = (
+    *signing.routes,
+    *asking.routes,
+    *schemas.routes,
+    *results.routes,
+    *officer.routes,
+)
 """All pages, in the order of the navigation."""
 
 SWEEP: Final = 15.0

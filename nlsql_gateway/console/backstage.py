@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from nlsql_gateway.console.oversight import Oversight
+
 
 class Verification(Protocol):
     """Makes an answered question a verified one."""
@@ -33,3 +35,5 @@ class Backstage:
 
     verification: Verification | None = None
     "None: ask.semantics names no file."
+    oversight: Oversight | None = None
+    "None: nobody is an officer."

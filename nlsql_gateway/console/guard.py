@@ -55,7 +55,8 @@ class Guard:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(self._headers)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)  # a page may have a stricter one of its own
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 

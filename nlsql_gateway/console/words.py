@@ -70,6 +70,19 @@ NOT_VERIFIABLE: Final = Words(
     "Ask a question, or tell the operator.",
 )
 
+NOT_OVERSEEN: Final = Words(
+    404, "That is not offered here", "The console was started without it.", "Tell the operator: console.officers."
+)
+NO_REPORT: Final = Words(
+    404,
+    "There is no report",
+    "The configuration names no directory, or nothing was evaluated yet.",
+    "Tell the operator: console.evaluation, and nlsql-gateway eval --output.",
+)
+NOT_LOOKED_AT: Final = Words(
+    422, "That cannot be shown", "It fails: {problem}.", "Change what you asked for, or tell the operator."
+)
+
 SIGN_IN_EMPTY: Final = "Write your name and your password."
 SIGN_IN_WRONG: Final = "The name or the password is wrong."
 

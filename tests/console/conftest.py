@@ -15,8 +15,10 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from nlsql_gateway.config import load
 from nlsql_gateway.config_console import Console, ConsoleListen
 from nlsql_gateway.console import Backstage, Port, build, server
+from nlsql_gateway.console_backstage import backstage
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.console.browser import Browser
 from tests.e2e import harness
@@ -164,6 +166,15 @@ def consoles(house: House, tmp_path: Path) -> Iterator[Consoles]:
     found = Consoles(house, tmp_path)
     with found.stack:
         yield found
+
+
+@pytest.fixture
+def offered(house: House, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Backstage:
+    """What the console is handed beside the port, as the command hands it, with an officer."""
+    monkeypatch.setenv("UPSTREAM_PASSWORD", postgres.password)
+    settings = load(house.gateway.config)
+    console = Console(officers=("otto",), evaluation=tmp_path / "evaluation")
+    return backstage(house.gateway.config, settings.model_copy(update={"console": console}))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Playwright, sync_playwright
 
+from nlsql_gateway.console import Backstage
 from nlsql_gateway.embedded.triton import CACHE
 from tests.console.conftest import DATABASE, Consoles, House
 from tests.e2e.harness import PASSWORDS
@@ -51,9 +52,9 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture
-def opened(playwright: Playwright, consoles: Consoles) -> Iterator[Open]:
+def opened(playwright: Playwright, consoles: Consoles, offered: Backstage) -> Iterator[Open]:
     """``opened(width=…)`` is a page at a console; what its browser complains of fails the test."""
-    url = str(consoles.start().client.base_url)
+    url = str(consoles.start(backstage=offered).client.base_url)
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
     @contextmanager
@@ -127,6 +128,38 @@ def test_every_page_is_drawn_and_fits(opened: Open, house: House, width: int, sc
         fits(page)
 
 
+OVERSIGHT = ("/audit", "/people", "/person?name=emil", "/policies")
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_the_officers_pages_are_drawn_and_fit(opened: Open, width: int) -> None:
+    with opened(width) as page:
+        sign_in(page, "emil")
+        for statement in (SALES, "SELECT salary FROM staff"):
+            page.goto(f"/d/{DATABASE}")
+            page.fill("#statement", statement)
+            page.click("button:text-is('Run')")
+            page.wait_for_url("**/r/*")
+        page.click("button:text-is('Sign out')")
+        sign_in(page, "otto")
+        for path in OVERSIGHT:
+            page.goto(path)
+            fits(page)
+        page.goto("/audit")
+        page.click("button:text-is('Verify now')")
+        page.wait_for_selector("text=Whole")
+        page.fill("#user", "emil")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**user=emil**")
+        assert "salary" in page.inner_text("table")
+        fits(page)
+        if width == WIDE:
+            shot(page, "console-audit")
+        page.click("tbody a >> nth=0")
+        page.wait_for_selector("h2:text-is('Decision')")
+        fits(page)
+
+
 def fits(page: Page) -> None:
     """Nothing makes the page wider than the window."""
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, page.url
@@ -160,6 +193,15 @@ def test_axe_finds_nothing_serious(opened: Open, house: House, axe: str, scheme:
         for path in (f"/d/{DATABASE}/schema", "/nowhere"):
             page.goto(path)
             check()
+        page.click("button:text-is('Sign out')")
+        sign_in(page, "otto")
+        for path in OVERSIGHT:
+            page.goto(path)
+            check()
+        page.goto("/audit")
+        page.click("tbody a >> nth=0")
+        page.wait_for_selector("dl.facts")
+        check()
 
 
 def test_by_keyboard_alone(opened: Open, house: House) -> None:

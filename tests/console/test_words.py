@@ -15,7 +15,7 @@ SAID = {name: one for name, one in vars(words).items() if isinstance(one, words.
 
 @pytest.mark.parametrize("name", SAID)
 def test_it_says_what_why_and_what_to_do(name: str) -> None:
-    one = SAID[name].of(what="statement", most=8000, wait=7, who="officer")
+    one = SAID[name].of(what="statement", most=8000, wait=7, who="officer", problem="x")
     assert 400 <= one.status < 600
     assert one.title[0].isupper()
     assert not one.title.endswith(".")
