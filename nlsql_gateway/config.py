@@ -228,7 +228,7 @@ class Ask(Section):
     samples: int = Field(default=3, ge=0, le=16)
     "Further answers that the model is asked for where the first is doubtful; what most of them agree on is given."
     patience: Seconds = 8.0
-    "After these seconds no further answer is asked for, and the first that passed is given."
+    "After these seconds, or half as long behind the first answer, no further one is asked for: what passed is given."
     threshold: float = Field(default=0.2, ge=0, le=1)
     "An answer of less confidence is doubtful; 0: none is."
     below_threshold: Literal["refuse", "warn"] = "refuse"

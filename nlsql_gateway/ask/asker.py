@@ -60,7 +60,8 @@ class Asker:
         refuses: bool = True,
         value_hints: int = 0,
     ) -> None:
-        """``patience``: seconds after which the first answer that passed is taken and no further one is asked for.
+        """``patience``: seconds after which the first answer that passed is taken and no further one is asked for; half
+        as many are left in any case when the first answer has come.
 
         ``value_hints``: lines of a prompt that say which columns hold what the question names.
         ``threshold``: an answer of less confidence is refused with LowConfidence, or else given with a doubt.
@@ -161,7 +162,8 @@ class Asker:
         if self._is_cut(first):
             raise _cut_short(first, self._max_tokens)
         tried = [first]
-        late = asked.end - asked.timeout + self._patience
+        # A first answer that took long has read the schema for the first time: those behind it are quick.
+        late = max(asked.end - asked.timeout + self._patience, monotonic() + self._patience / 2)
         if self._samples and is_doubtful(first) and not first.strange and monotonic() < late:
             tried += await self._sample(asked, self._write(asked, relations), first, late)
         failed = first

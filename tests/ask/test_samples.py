@@ -24,9 +24,12 @@ class Sampled:
     """A Generator that gives the greedy answer at once, and each sample by its seed after so many seconds."""
 
     model = "sampled"
+    mended = FAILS
+    "What it says when it is shown the error."
 
-    def __init__(self, greedy: str, *samples: tuple[float, str]) -> None:
+    def __init__(self, greedy: str, *samples: tuple[float, str], first: float = 0.0) -> None:
         self.greedy = greedy
+        self.first = first
         self.samples = samples
         self.asked = 0
         self.cancelled: list[int] = []
@@ -34,7 +37,9 @@ class Sampled:
     async def generate(self, prompt: str, sampling: Sampling, *, timeout: float) -> Completion:
         self.asked += 1
         if sampling.temperature == 0:
-            return Completion(self.greedy, self.model, "1")
+            if self.asked == 1:
+                await asyncio.sleep(self.first)
+            return Completion(self.greedy if self.asked == 1 else self.mended, self.model, "1")
         assert sampling.seed is not None
         pause, text = self.samples[sampling.seed - 1]
         try:
@@ -112,6 +117,16 @@ def test_nothing_more_is_asked_for_when_it_is_late() -> None:
     with pytest.raises(NoValidSql):
         ask(model, patience=0.1)
     assert model.asked == 3
+
+
+def test_a_first_answer_that_took_long_may_still_be_mended() -> None:
+    model = Sampled(FAILS, first=0.5)
+    model.mended = FEW
+    assert ask(model, patience=0.4).sql == FEW
+    model = Sampled(FAILS, (0.4, FAILS), first=0.5)
+    with pytest.raises(NoValidSql):
+        ask(model, patience=0.4)
+    assert model.asked == 2
 
 
 def test_a_sample_that_is_refused_is_one_less() -> None:
