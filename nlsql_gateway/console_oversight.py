@@ -91,7 +91,7 @@ class Overseen:
 def _person(policy: Policy, name: str) -> Person:
     """With all roles that the person has, whether they count now or not."""
     principal = policy.principal(name)
-    attributes = {key: str(value) for key, value in sorted(principal.attributes.items())}
+    attributes = {key: str(value) for key, value in sorted(principal.attributes.items()) if key != "name"}
     return Person(name, sorted(principal.roles), attributes)
 
 

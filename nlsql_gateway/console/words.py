@@ -77,7 +77,7 @@ NO_REPORT: Final = Words(
     404,
     "There is no report",
     "The configuration names no directory, or nothing was evaluated yet.",
-    "Tell the operator: console.evaluation, and nlsql-gateway eval --output.",
+    "Tell the operator: console.evaluation, and nlsql-gateway eval --out.",
 )
 NOT_LOOKED_AT: Final = Words(
     422, "That cannot be shown", "It fails: {problem}.", "Change what you asked for, or tell the operator."
