@@ -48,6 +48,13 @@ class ConsoleListen(Section):
         return self
 
 
+class Analysis(Section):
+    seconds: int = Field(default=10, ge=1, le=600)
+    "That the code of one analysis may take."
+    memory: Bytes = 512 * 1024**2
+    "That it may take, beside the libraries."
+
+
 class Console(Section):
     listen: ConsoleListen = ConsoleListen()
     databases: tuple[str, ...] = ()
@@ -68,3 +75,5 @@ class Console(Section):
     "What the rows of all answers may take; the oldest are let go first, and their statement can be run again."
     feedback: Path = Path("audit/feedback.jsonl")
     "Where right and wrong are kept, JSON Lines, one a click."
+    analysis: Analysis | None = None
+    "Python over the rows of an answer, in a sandbox; none: not offered."

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from nlsql_gateway import log
 from nlsql_gateway.config_console import Console
-from nlsql_gateway.console import asking, officer, results, schemas, signing, words
+from nlsql_gateway.console import analysis, asking, officer, results, schemas, signing, words
 from nlsql_gateway.console.assets import Assets
 from nlsql_gateway.console.backstage import Backstage
 from nlsql_gateway.console.calls import Call, Page, Problem, links
@@ -32,6 +32,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *asking.routes,
     *schemas.routes,
     *results.routes,
+    *analysis.routes,
     *officer.routes,
 )
 """All pages, in the order of the navigation."""

@@ -144,6 +144,7 @@ def _page(call: Call, run: Run | None) -> Response:
         title=words.title,
         todo=words.todo,
         can_verify=call.site.backstage.verification is not None,
+        can_analyse=call.site.settings.analysis is not None,
     )
 
 

@@ -62,13 +62,21 @@ class Desk:
         """Too much runs at a time."""
         return sum(run.state == "running" for run in self.runs.values()) >= MOST_RUNNING
 
-    def start(self, run: Run) -> None:
-        """Carry it out behind the pages."""
+    def keep(self, run: Run) -> None:
+        """One that is done."""
+        self._add(run)
+        self.shelf.put(run)
+
+    def _add(self, run: Run) -> None:
         self.runs[run.id] = run
         for old in list(self.runs.values())[:-MOST_KEPT]:
             if old.state != "running":
                 old.answer = None
                 del self.runs[old.id]
+
+    def start(self, run: Run) -> None:
+        """Carry it out behind the pages."""
+        self._add(run)
         run.task = self.tasks.create_task(self._contained(run, self.line(run.database, run.tab)))
 
     def leave(self) -> None:

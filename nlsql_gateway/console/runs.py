@@ -76,6 +76,12 @@ class Run:
     let_go: bool = False
     "There was an answer; others needed its room."
     failure: Failure | None = None
+    python: str = ""
+    "The code that made the answer of another run's rows; then there is no statement."
+    source: str = ""
+    "The id of that run."
+    printed: str = ""
+    "What the code printed."
     judged: str = ""
     "right, wrong or nothing yet."
     task: asyncio.Task[None] | None = None

@@ -49,6 +49,8 @@ class Site:
     "The answers of everybody."
     desks: dict[bytes, Desk] = field(default_factory=dict)
     "By the digest of the session."
+    analysing: set[bytes] = field(default_factory=set)
+    "Sessions whose Python runs, by their digest."
     links: tuple[Link, ...] = ()
     tasks: asyncio.TaskGroup | None = None
     "What runs behind the pages; while the console serves."

@@ -70,6 +70,13 @@ NOT_VERIFIABLE: Final = Words(
     "Ask a question, or tell the operator.",
 )
 
+NO_PYTHON: Final = Words(
+    404, "That is not offered here", "The operator has not switched Python on.", "Tell the operator: console.analysis."
+)
+PYTHON_BUSY: Final = Words(
+    429, "Too much at a time", "Your Python, or that of several others, still runs.", "Wait a moment, then try again."
+)
+
 NOT_OVERSEEN: Final = Words(
     404, "That is not offered here", "The console was started without it.", "Tell the operator: console.officers."
 )

@@ -54,7 +54,7 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture
 def opened(playwright: Playwright, consoles: Consoles, offered: Backstage) -> Iterator[Open]:
     """``opened(width=…)`` is a page at a console; what its browser complains of fails the test."""
-    url = str(consoles.start(backstage=offered).client.base_url)
+    url = str(consoles.start(backstage=offered, analysis={}).client.base_url)
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
     @contextmanager
@@ -121,6 +121,12 @@ def test_every_page_is_drawn_and_fits(opened: Open, house: House, width: int, sc
         page.click("button:text-is('Run')")
         page.wait_for_selector("table >> text=row 1")
         fits(page)
+        page.click("text=Analyse in Python")
+        page.fill("#code", "rows.groupby(rows['id'] % 7)['id'].sum()")
+        fits(page)
+        page.click("button:text-is('Run')")
+        page.wait_for_selector("[data-drawn]")
+        fits(page)
         page.goto(f"/d/{DATABASE}/schema")
         page.wait_for_selector("text=customers")
         fits(page)
@@ -186,6 +192,9 @@ def test_axe_finds_nothing_serious(opened: Open, house: House, axe: str, scheme:
         check()
         ask(page, "customers by region")
         page.wait_for_selector("[data-drawn]")
+        check()
+        page.click("text=Analyse in Python")
+        page.wait_for_selector("#code")
         check()
         ask(page, "down")
         page.wait_for_selector("text=NL002")
