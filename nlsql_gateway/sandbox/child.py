@@ -19,9 +19,11 @@ import contextlib
 import ctypes
 import io
 import json
+import math
 import os
 import platform
 import resource
+import signal
 import struct
 import sys
 import traceback
@@ -79,7 +81,6 @@ def _libraries() -> tuple[Any, Any]:
     import fractions  # noqa: F401
     import functools  # noqa: F401
     import itertools  # noqa: F401
-    import math  # noqa: F401
     import operator  # noqa: F401
     import random  # noqa: F401
     import re  # noqa: F401
@@ -94,21 +95,41 @@ def _libraries() -> tuple[Any, Any]:
 
 
 def _frame(pandas: Any, columns: list[dict[str, str]], rows: list[list[str | None]]) -> Any:
-    """Columns have the kinds of the console: number, time, boolean, text; values are texts, or null."""
+    """Columns have the kinds of the console: number, time, boolean, text; values are texts, or null.
+
+    A column with a value that its kind cannot hold here (infinity as a date, the year 10000) stays one of texts:
+    nothing becomes null that was none. Whole numbers stay whole beside nulls.
+    """
     frame = pandas.DataFrame(rows, columns=[column["name"] for column in columns], dtype=object)
     for index, column in enumerate(columns):
         values = frame.iloc[:, index]
         match column["kind"]:
             case "number":
-                found = pandas.to_numeric(values, errors="coerce")
+                found = _numbers(pandas, values)
             case "time":
-                found = pandas.to_datetime(values, errors="coerce", format="mixed")
+                found = _times(pandas, values)
             case "boolean":
                 found = values.map({"t": True, "f": False, "true": True, "false": False}).astype("boolean")
             case _:
                 continue
-        frame.isetitem(index, found)
+        lost = found.isna() & values.notna() & (values.astype(str).str.lower() != "nan")
+        if not lost.any():
+            frame.isetitem(index, found)
     return frame
+
+
+def _numbers(pandas: Any, values: Any) -> Any:
+    known = values.dropna()
+    if len(known) and known.str.fullmatch(r"-?\d{1,18}").all():
+        whole = [None if value is None else int(value) for value in values]
+        return pandas.Series(whole, values.index, "Int64" if len(known) < len(values) else "int64")
+    return pandas.to_numeric(values, errors="coerce").astype("float64")
+
+
+def _times(pandas: Any, values: Any) -> Any:
+    """With the zone UTC where they have one, for the offsets may differ in a column."""
+    zoned = bool(values.dropna().str.contains(r":\d\d.*[+-]\d\d", regex=True).any())
+    return pandas.to_datetime(values, errors="coerce", format="mixed", utc=zoned)
 
 
 def _warm_up(pandas: Any, frame: Any) -> None:
@@ -151,7 +172,10 @@ def _shut_in(seconds: int, memory: int) -> None:
         now = int(file.read().split()[0]) * resource.getpagesize()
     libc = ctypes.CDLL(None, use_errno=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    end = math.ceil(used.ru_utime + used.ru_stime) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (end, end + 1))  # SIGXCPU, which can be ignored, then SIGKILL
+    signal.setitimer(signal.ITIMER_REAL, seconds + 1)  # of waiting; whoever ignores SIGALRM is ended from outside
     resource.setrlimit(resource.RLIMIT_AS, (now + memory, now + memory))
     if libc.prctl(38, 1, 0, 0, 0) != 0:  # PR_SET_NO_NEW_PRIVS
         raise OSError("the kernel has no PR_SET_NO_NEW_PRIVS")

@@ -119,7 +119,7 @@ async def _exchange(process: asyncio.subprocess.Process, request: bytes) -> byte
 
 
 def _read(answer: bytes, status: int, limits: Limits) -> Analysed:
-    if status in (-signal.SIGXCPU, -signal.SIGKILL):
+    if status in (-signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL):
         raise AnalysisFailed(f"it took more than {limits.seconds} s", hint="do less, or on fewer rows")
     try:
         found = json.loads(answer)
