@@ -22,6 +22,7 @@ from nlsql_gateway.ask import (
     Meanings,
     Semantics,
     Source,
+    Suggestion,
     Tell,
     Topic,
     Vocabulary,
@@ -29,6 +30,7 @@ from nlsql_gateway.ask import (
     nobody,
     normal,
     read_vocabulary,
+    read_wanted,
     relevant,
     verified,
     with_joins,
@@ -113,6 +115,17 @@ class Asking:
                 hint="ask something simpler, or raise ask.deadline",
             ) from error
 
+    async def python(self, text: str) -> Suggestion:
+        """Code that ``text``, which is JSON, asks for. Raises StatementError, AskError."""
+        return await self._model().python(read_wanted(text), timeout=self.deadline)
+
+    def _model(self) -> Asker:
+        if self.asker is None:
+            raise ModelUnavailable(
+                "questions are not answered here", hint="set ask.backend in gateway.yaml, or write SQL"
+            )
+        return self.asker
+
     async def _answer(
         self, asked: Asked, check: Check, look: Look | None, source: Callable[[], Source | None]
     ) -> Answer:
@@ -132,10 +145,7 @@ class Asking:
                 return answer
             if before is not None and not followups.goes_on(asked.words, lambda: followups.nouns(schema())):
                 before = None
-        if self.asker is None:
-            raise ModelUnavailable(
-                "questions are not answered here", hint="set ask.backend in gateway.yaml, or write SQL"
-            )
+        asker = self._model()
         key = Key(
             normal(asked.words),
             asked.client.database,
@@ -143,7 +153,7 @@ class Asking:
             asked.policy.version,
             asked.catalog.version,
             semantics.version,
-            f"{self.asker.model} {await self._version(self.asker)}".rstrip(),
+            f"{asker.model} {await self._version(asker)}".rstrip(),
             asked.today,
             (before.question, before.sql) if before is not None else ("", ""),
         )
@@ -151,7 +161,7 @@ class Asking:
         if answer is None:
             seen = schema()
             hints = relevant(meanings, f"{before.question} {asked.words}" if before is not None else asked.words, seen)
-            answer = await self.asker.answer(
+            answer = await asker.answer(
                 asked.words,
                 seen,
                 check,

@@ -240,7 +240,9 @@ class Admission:
     ) -> Judgement:
         """A question becomes SQL, decided on like any other text. Raises AskError, UpstreamError, AuditError."""
         if not question.is_for_the_model:
-            return await tell(question, client, policy, catalog, lambda text: self._judge(text, client, dialogue))
+            return await tell(
+                question, client, policy, catalog, lambda text: self._judge(text, client, dialogue), self.asking.python
+            )
         today, words = self._today(), question.words
         asked = Asked(words, client, policy, catalog, today, question.more, dialogue.topic, dialogue.tell)
         answer = await self._asked(asked)

@@ -1,4 +1,4 @@
-"""What the gateway itself tells, without the model: ASK RESET, ASK VERDICT, ASK VISIBLE."""
+"""What is told as rows: ASK RESET, ASK VERDICT and ASK VISIBLE by the gateway itself, ASK PYTHON by the model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from nlsql_gateway.admission.reading import versions_of
 from nlsql_gateway.admission.values import Client, Judgement, rule
 from nlsql_gateway.admission.wording import selected
-from nlsql_gateway.ask import FORGET
+from nlsql_gateway.ask import FORGET, Suggestion
 from nlsql_gateway.policy import Policy, legible, visible
 from nlsql_gateway.sql import Catalog, Question, Relation
 
@@ -25,11 +25,17 @@ async def tell(
     policy: Policy,
     catalog: Catalog,
     judge: Callable[[str], Awaitable[Judgement]],
+    suggest: Callable[[str], Awaitable[Suggestion]],
 ) -> Judgement:
-    """The judgement whose statement has the answer as its rows."""
+    """The judgement whose statement has the answer as its rows. Raises AskError, StatementError."""
     versions = versions_of(policy, catalog)
     if question.verdict:
         return _verdict(await judge(question.words), question.words)
+    if question.python:
+        found = await suggest(question.words)
+        by = f"{found.completion.model} {found.completion.version}".rstrip()
+        shown = selected("suggestion", ("code", "model"), [(found.code, by)])
+        return Judgement("allow", sql=shown, source=shown, question=question.words, versions=versions)
     if question.visible:
         rows = list(_visible(client, policy, catalog))
         shown = selected("visible", VISIBLE, rows or [("",) * len(VISIBLE)]) + ("" if rows else " WHERE false")

@@ -16,6 +16,7 @@ verified    questions whose SQL a person has looked at; they are answered from i
 schema      a Catalog that holds only what this person may see
 look        a small SELECT of ours as this person: are an answer's texts stored, what does it return
 vocabulary  the values of this person's columns, and which of them a question names
+suggestion  Python over the rows of an answer, for a person to look at
 sample      a further answer of the model to the same prompt; the one that most agree with is given
 """
 
@@ -25,6 +26,8 @@ from nlsql_gateway.ask.dialogue import Dialogue, Stage, Tell, nobody
 from nlsql_gateway.ask.followups import FORGET, Topic
 from nlsql_gateway.ask.generator import Completion, Generator, Sampling
 from nlsql_gateway.ask.grounding import Look, Rows
+from nlsql_gateway.ask.python import Suggestion
+from nlsql_gateway.ask.python import read as read_wanted
 from nlsql_gateway.ask.semantics import Meanings, Semantics
 from nlsql_gateway.ask.semantics_hints import relevant, with_joins
 from nlsql_gateway.ask.semantics_loading import load as load_semantics
@@ -55,6 +58,7 @@ __all__ = [
     "Source",
     "Stage",
     "Statistic",
+    "Suggestion",
     "Tell",
     "Topic",
     "Vocabulary",
@@ -62,6 +66,7 @@ __all__ = [
     "nobody",
     "normal",
     "read_vocabulary",
+    "read_wanted",
     "relevant",
     "with_joins",
 ]

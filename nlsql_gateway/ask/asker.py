@@ -23,6 +23,7 @@ from nlsql_gateway.ask.grounding import Look
 from nlsql_gateway.ask.linking import link
 from nlsql_gateway.ask.notes import concerning
 from nlsql_gateway.ask.prompt import Attempt, Choice, Prompt, cost, describe, family, write
+from nlsql_gateway.ask.python import Suggestion, Wanted, suggest
 from nlsql_gateway.ask.semantics_hints import NO_HINTS, Hints
 from nlsql_gateway.ask.trying import Tried, try_out
 from nlsql_gateway.ask.values import Answer, Check, Problem
@@ -137,6 +138,10 @@ class Asker:
                 f"the question was not answered within {timeout:g} s",
                 hint="ask something simpler, or raise ask.deadline",
             ) from error
+
+    async def python(self, wanted: Wanted, *, timeout: float) -> Suggestion:
+        """Code over the rows of an answer. Raises the AskError family."""
+        return await suggest(self._generator, self._family, wanted, max_tokens=self._max_tokens, timeout=timeout)
 
     async def _answer(self, asked: _Asked) -> Answer:
         hints, before = asked.hints, asked.before

@@ -82,9 +82,14 @@ def _turn(turn: Mapping[str, str]) -> str:
     return f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n"
 
 
-def chatml(turns: Iterable[Mapping[str, str]]) -> str:
-    """The prompt of the family ``chatml`` for these turns, whose answer the model is to go on with."""
-    return f"{''.join(map(_turn, turns))}<|im_start|>assistant\n```sql\n"
+def chatml(turns: Iterable[Mapping[str, str]], *, language: str = "sql") -> str:
+    """The prompt of the family ``chatml`` for these turns, whose answer in ``language`` the model is to go on with."""
+    return f"{chat(turns)}<|im_start|>assistant\n```{language}\n"
+
+
+def chat(turns: Iterable[Mapping[str, str]]) -> str:
+    """The prompt of the family ``chat``."""
+    return "".join(map(_turn, turns))
 
 
 FENCE_END = "\n```<|im_end|>"
@@ -112,7 +117,7 @@ def _chat(tables: str, question: str, failed: Attempt | None, before: Topic | No
     if failed is not None:
         turns.append(("assistant", f"```sql\n{harmless(failed.sql)}\n```"))
         turns.append(("user", f"Error: {harmless(failed.error)}\nWrite the statement again without this error."))
-    return Prompt("".join(_turn({"role": role, "content": words}) for role, words in turns), ())
+    return Prompt(chat({"role": role, "content": words} for role, words in turns), ())
 
 
 def _instructions(failed: Attempt | None, before: Topic | None) -> str:

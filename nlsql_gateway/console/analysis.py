@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.responses import Response
@@ -14,10 +17,18 @@ from nlsql_gateway.console.calls import Call, Problem, action, page, see
 from nlsql_gateway.console.cells import Kind, size
 from nlsql_gateway.console.line import Answer, Column
 from nlsql_gateway.console.runs import Run
+from nlsql_gateway.errors import UpstreamError
 from nlsql_gateway.sandbox import Analysed, AnalysisFailed, Limits, analyse
 
 LONGEST_CODE: Final = 20_000
+LONGEST_WISH: Final = 2_000
 """Characters."""
+
+SHOWN_TO_THE_MODEL: Final = 2_000
+"""Characters of code that failed, and of its error."""
+
+MOST_COLUMNS: Final = 100
+"""Of an answer, of which the model is told."""
 
 MOST_AT_A_TIME: Final = 4
 """Processes of a console."""
@@ -37,7 +48,7 @@ def _offered(call: Call) -> tuple[Analysis, Run, Answer]:
 async def python_page(call: Call) -> Response:
     _, run, answer = _offered(call)
     made = call.site.desk(call.person).runs.get(call.query.get("code", ""))
-    return _form(call, run, made.python if made is not None else next(examples(answer)))
+    return _form(call, run, _Shown(made.python if made is not None else next(examples(answer))))
 
 
 async def python(call: Call) -> Response:
@@ -47,21 +58,58 @@ async def python(call: Call) -> Response:
         raise Problem(*words.EMPTY.of(what="code"))
     if len(code) > LONGEST_CODE:
         raise Problem(*words.LONG.of(what="code", most=LONGEST_CODE))
+    wish = _wish(call)
+    try:
+        async with _alone(call):
+            limits = Limits(settings.seconds, settings.memory, call.site.settings.rows)
+            columns = [(column.name, column.kind) for column in answer.columns]
+            found = await analyse(code, columns, answer.rows, limits)
+    except AnalysisFailed as error:
+        return _form(call, run, _Shown(code, wish, problem=error))
+    if not found.columns:
+        return _form(call, run, _Shown(code, wish, printed=found.text, done=True))
+    return see(place(_kept(call, run, code, found)))
+
+
+async def suggestion(call: Call) -> Response:
+    """Code by the model, for the person to look at: it gets the columns' names and kinds, and no row."""
+    _, run, answer = _offered(call)
+    wish, code = _wish(call), call.form.get("code", "")
+    if not wish:
+        raise Problem(*words.EMPTY.of(what="wish"))
+    wanted = {
+        "wanted": wish,
+        "columns": [(column.name, column.kind) for column in answer.columns[:MOST_COLUMNS]],
+    }
+    if error := call.form.get("error", ""):
+        wanted |= {"code": code[:SHOWN_TO_THE_MODEL], "error": error[:SHOWN_TO_THE_MODEL]}
+    line = call.site.desk(call.person).line(run.database, run.tab)
+    try:
+        async with _alone(call), line.busy:
+            found, by = await line.suggest(json.dumps(wanted))
+    except UpstreamError as failure:
+        return _form(call, run, _Shown(code or next(examples(answer)), wish, unanswered=failure))
+    return _form(call, run, _Shown(found, wish, by=by))
+
+
+def _wish(call: Call) -> str:
+    wish = " ".join(call.form.get("wish", "").split())
+    if len(wish) > LONGEST_WISH:
+        raise Problem(*words.LONG.of(what="wish", most=LONGEST_WISH))
+    return wish
+
+
+@asynccontextmanager
+async def _alone(call: Call) -> AsyncIterator[None]:
+    """One thing at a time of a session, a few of all. Raises Problem."""
     busy, session = call.site.analysing, call.person
     if session.digest in busy or len(busy) >= MOST_AT_A_TIME:
         raise Problem(*words.PYTHON_BUSY)
     busy.add(session.digest)
     try:
-        limits = Limits(settings.seconds, settings.memory, call.site.settings.rows)
-        columns = [(column.name, column.kind) for column in answer.columns]
-        found = await analyse(code, columns, answer.rows, limits)
-    except AnalysisFailed as error:
-        return _form(call, run, code, problem=error)
+        yield
     finally:
         busy.discard(session.digest)
-    if not found.columns:
-        return _form(call, run, code, printed=found.text, done=True)
-    return see(place(_kept(call, run, code, found)))
 
 
 def _kept(call: Call, run: Run, code: str, found: Analysed) -> Run:
@@ -76,21 +124,28 @@ def _kept(call: Call, run: Run, code: str, found: Analysed) -> Run:
     return made
 
 
-def _form(
-    call: Call, run: Run, code: str, *, problem: AnalysisFailed | None = None, printed: str = "", done: bool = False
-) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the page shows of the last step."""
+
+    code: str
+    wish: str = ""
+    problem: AnalysisFailed | None = None
+    printed: str = ""
+    done: bool = False
+    "It ran to its end and gave no table."
+    by: str = ""
+    "Which model wrote the code."
+    unanswered: UpstreamError | None = None
+    "Why no code was suggested."
+
+
+def _form(call: Call, run: Run, shown: _Shown) -> Response:
     assert run.answer is not None
+    status = 200 if shown.problem is None and shown.unanswered is None else 422
     return call.render(
-        "analysis.html",
-        200 if problem is None else 422,
-        run=run,
-        place=place,
-        code=code,
-        problem=problem,
-        printed=printed,
-        done=done,
-        examples=list(examples(run.answer)),
-    )
+        "analysis.html", status, run=run, place=place, shown=shown, examples=list(examples(run.answer)),
+    )  # fmt: skip
 
 
 def examples(answer: Answer) -> Iterator[str]:
@@ -111,4 +166,5 @@ def examples(answer: Answer) -> Iterator[str]:
 routes = [
     page("/d/{database}/r/{run}/python", python_page),
     action("/d/{database}/r/{run}/python", python),
+    action("/d/{database}/r/{run}/python/suggestion", suggestion),
 ]

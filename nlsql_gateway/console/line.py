@@ -93,6 +93,11 @@ class Line:
         """What this person may see, as the gateway tells it. Raises UpstreamError."""
         return await self._texts("ASK VISIBLE")
 
+    async def suggest(self, wanted: str) -> tuple[str, str]:
+        """Code and who wrote it, for what ``wanted`` says in JSON (``ASK PYTHON``). Raises UpstreamError."""
+        [(code, by)] = await self._texts(f"ASK PYTHON: {wanted}")
+        return code or "", by or ""
+
     async def forget(self) -> None:
         """The next question goes on from nothing. Raises UpstreamError."""
         await self._texts("ASK RESET")

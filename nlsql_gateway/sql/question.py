@@ -15,6 +15,7 @@ little that matters, leading white space and comments, is read here by the rules
 ``-- ask reset``, ``ASK RESET``        forget the session's last question
 ``ASK VISIBLE``, ``-- ask: visible``   which tables and columns there are to ask about
 ``ASK VERDICT: statement``             what would become of a statement that somebody wrote; this form alone
+``ASK PYTHON: {…}``                    code over the rows of an answer, of which JSON tells; this form alone
 ====================================== ===================================================================
 
 Everywhere else a marker is just a comment: in front of SQL, inside it, in a literal, a dollar quote or a name.
@@ -49,11 +50,13 @@ class Question:
     "``words`` are a statement, not a question: show what would become of it; run nothing."
     visible: bool = False
     "Show which tables and columns this person may read."
+    python: bool = False
+    "``words`` are JSON that says which code is wanted: suggest it; run nothing (``ask/python.py``)."
 
     @property
     def is_for_the_model(self) -> bool:
-        """It is a question indeed: the other forms are answered by the gateway itself."""
-        return not (self.reset or self.verdict or self.visible)
+        """Its answer is SQL. The other forms are answered by rows that tell something."""
+        return not (self.reset or self.verdict or self.visible or self.python)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ _BARE = re.compile(
 # Without a colon more is a word of the question: ASK more orders than returns.
 _RESET = re.compile(r"\s*ask\s+reset\s*;?\s*", re.IGNORECASE | re.ASCII)
 _VERDICT = re.compile(r"ask\s+verdict\s*[:\uff1a](?P<words>.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
+_PYTHON = re.compile(r"ask\s+python\s*[:\uff1a](?P<words>\s*\{.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
+# Anything but an object is a question: ASK python: how many courses?
 _SELECT = re.compile(r"select\s*(?=--)", re.IGNORECASE | re.ASCII)
 _NOTHING = re.compile(r"select\s*(?:limit\s+\d+\s*)?[;\s]*", re.IGNORECASE | re.ASCII)
 # Without a column: nobody writes this, and a tool's parser leaves it of SELECT with a comment behind it.
@@ -119,6 +124,8 @@ def _read(text: str) -> Question | None:
     if _WORD.match(text, rest) is not None:
         if (about := _VERDICT.match(text, rest)) is not None:
             return Question(about["words"].strip(), verdict=True)
+        if (about := _PYTHON.match(text, rest)) is not None:
+            return Question(about["words"].strip().rstrip(";"), python=True)
         match = _BARE.match(text, rest)
         assert match is not None
         return _asked(match, one_statement=True)

@@ -286,6 +286,21 @@ def test_what_is_visible_has_no_hidden_name() -> None:
     assert nothing.sql.endswith("WHERE false")
 
 
+def test_code_is_suggested_and_recorded_and_nothing_runs() -> None:
+    log, shop = Log(), Shop()
+    wanted = '{"wanted": "its mean", "columns": [["it\'s", "number"]]}'
+    admission = gate("rows['it\\'s'].mean()", log=log, shop=shop)
+    admitted = asyncio.run(admission.admit(f"ASK PYTHON: {wanted}", CLIENT))
+    assert isinstance(admitted, Admitted)
+    assert admitted.sql.startswith("SELECT * FROM (VALUES ('rows[''it\\''s''].mean()', 'double 1')) AS suggestion(")
+    assert log.decision.ruling.verdict == "allow"
+    assert log.decision.ruling.question == wanted
+    assert shop.explained == []
+    refused = asyncio.run(admission.admit("ASK PYTHON: {}", CLIENT))
+    assert isinstance(refused, Refused)
+    assert (refused.sqlstate, refused.hint[:16]) == ("42601", "write it like th")
+
+
 @pytest.mark.parametrize(
     ("answers", "slow", "sqlstate"),
     [((ModelUnavailable("the model is down"),), False, "NL002"), ((), True, "57014")],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
+
 import httpx
 import pytest
 
 from tests.console.browser import Browser, words
-from tests.console.conftest import Consoles
+from tests.console.conftest import Consoles, House
 from tests.console.test_asking import run
 
 
@@ -72,3 +74,43 @@ def test_nobody_gets_at_anothers_rows(ada: Browser, consoles: Consoles) -> None:
     assert petra.get(f"{page.url.path}/python").status_code == 404
     assert petra.post(f"{page.url.path}/python", code="rows").status_code == 404
     assert ada.client.post(f"{page.url.path}/python", data={"code": "rows", "csrf": "x"}).status_code == 403
+
+
+def test_the_model_suggests_code_that_the_person_runs(ada: Browser, house: House) -> None:
+    page = answered(ada)
+    house.answers.clear()
+    house.answers["the mean of each customer"] = "print(rows.groupby('customer_id')['amount'].mean())\n```"
+    made = ada.post(f"{page.url.path}/python/suggestion", wish="the mean of each customer")
+    assert made.status_code == 200
+    assert "Suggested by double" in words(made.text)
+    code = "rows.groupby('customer_id')['amount'].mean()"
+    assert f"autofocus>{code}</textarea>" in html.unescape(made.text)
+    prompt = house.model.asked[-1]
+    assert "- 'amount' (number)" in prompt
+    assert "420.0" not in prompt  # the largest amount: no row is told
+    assert ada.post(f"{page.url.path}/python", code=code, wish="the mean").status_code == 200
+
+
+def test_code_that_failed_is_suggested_anew(ada: Browser, house: House) -> None:
+    page = answered(ada)
+    failed = ada.post(f"{page.url.path}/python", code="rows['nothing']", wish="what is there")
+    assert failed.status_code == 422
+    assert "Suggest it without this error" in words(failed.text)
+    house.answers.clear()
+    house.answers["KeyError: 'nothing'"] = "rows['amount']"
+    made = ada.post(
+        f"{page.url.path}/python/suggestion", wish="what is there", code="rows['nothing']", error="KeyError: 'nothing'"
+    )
+    assert "rows['amount']</textarea>" in html.unescape(made.text)
+
+
+def test_no_suggestion_is_said(ada: Browser, house: House) -> None:
+    page = answered(ada)
+    house.answers.clear()
+    house.answers["nonsense"] = "rows.groupby("
+    made = ada.post(f"{page.url.path}/python/suggestion", wish="nonsense", code="rows.head()")
+    assert made.status_code == 422
+    assert "No code was suggested no valid Python was found" in words(made.text)
+    assert "rows.head()</textarea>" in made.text  # what was written is not lost
+    assert ada.post(f"{page.url.path}/python/suggestion", wish=" ").status_code == 400
+    assert ada.post(f"{page.url.path}/python/suggestion", wish="x" * 3000).status_code == 413

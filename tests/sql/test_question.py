@@ -166,6 +166,17 @@ def test_no_verdict_on_a_question(about: str) -> None:
         classify("ASK VERDICT: /**/" * 50_000)
 
 
+def test_code_over_the_rows_of_an_answer() -> None:
+    wanted = '{"wanted": "what; a ""quote"" -- and more", "columns": []}'
+    assert classify(f"ASK PYTHON: {wanted};") == Question(wanted, python=True)
+    assert classify(f"/* a tool */ ask python :\n{wanted}") == Question(wanted, python=True)
+    asked = classify(f"ASK PYTHON: {wanted}")
+    assert isinstance(asked, Question)
+    assert not asked.is_for_the_model
+    assert classify("ASK python: which courses are there?") == Question("python: which courses are there?")
+    assert classify("ask: python: {x}") == Question("python: {x}")
+
+
 def test_verdict_is_a_word_like_others() -> None:
     assert classify("ASK verdict of the court") == Question("verdict of the court")
     assert classify("ask: verdict: guilty") == Question("verdict: guilty")
