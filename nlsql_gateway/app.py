@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nlsql_gateway import audit, log, policy_tools, serving, verification
+from nlsql_gateway import audit_tools, log, policy_tools, serving, verification
 from nlsql_gateway.admission import Client
 from nlsql_gateway.ask import rollout
 from nlsql_gateway.ask.semantics_hints import unmatched as unmatched_words
@@ -25,7 +23,7 @@ from nlsql_gateway.ask.verified import shown
 from nlsql_gateway.ask.verified_making import entry as made
 from nlsql_gateway.audit import Record
 from nlsql_gateway.config import Settings, client_password, load
-from nlsql_gateway.errors import AuditError, ConfigError, GatewayError, UpstreamError
+from nlsql_gateway.errors import ConfigError, GatewayError, UpstreamError
 from nlsql_gateway.evaluation import command
 from nlsql_gateway.policy import Applied, Policy, unmatched
 from nlsql_gateway.server import users
@@ -149,49 +147,12 @@ async def check(config: Path, database: str) -> list[Finding]:
     await part("policy", lambda: _described(policy_of(settings)))
     await part("users", lambda: _users(settings))
     await part("certificate", lambda: _certificate(settings))
-    await part("audit", lambda: _audit_writable(settings))
+    await part("audit", lambda: audit_tools.writable(settings.audit))
     await part("upstream", lambda: _upstream(settings, database))
     await part("semantics", lambda: _semantics(settings, database))
     await part("rules", lambda: _rules(settings, database))
     await part("model", lambda: _model(settings))
     return findings
-
-
-def audit_verify(path: Path) -> tuple[bool, str]:
-    """Whether the log is whole, and a line that says so or names the first bad record; several when there are chains.
-
-    Raises AuditError.
-    """
-    results = audit.verify_all(path)
-    several = len(results) > 1
-    lines = []
-    for chain, result in results.items():
-        name = f"{chain.name}: " if several else ""
-        match result:
-            case audit.Whole():
-                lines.append(f"whole: {name}{result.records} records, last hash {result.head}")
-            case audit.Broken():
-                lines.append(f"broken: {name}{result}")
-    found = [result for result in results.values() if isinstance(result, audit.Whole)]
-    whole = len(found) == len(results)
-    if several:
-        records = sum(result.records for result in found)
-        broken = len(results) - len(found)
-        lines.append(
-            f"whole: {len(found)} chains, {records} records" if whole else f"broken: {broken} of {len(results)}"
-        )
-    return whole, "\n".join(lines)
-
-
-def audit_tail(path: Path, count: int, *, follow: bool) -> Iterator[str]:
-    """The last ``count`` records as readable lines; with ``follow`` those that come, for ever. Raises AuditError."""
-    tail = audit.Tail(path)
-    yield from map(audit.readable, tail.last(count))
-    while follow:
-        records = tail.new()
-        yield from map(audit.readable, records)
-        if not records:
-            time.sleep(0.2)
 
 
 def _described(policy: Policy) -> str:
@@ -217,17 +178,6 @@ def _certificate(settings: Settings) -> str:
         raise ConfigError(f"listen.tls.certificate: {settings.listen.tls.certificate} expired on {end:%Y-%m-%d}")
     unbound = "" if tls is None or tls.end_point else "; its signature has no hash: no channel binding is offered"
     return f"valid until {end:%Y-%m-%d}{unbound}"
-
-
-def _audit_writable(settings: Settings) -> str:
-    folder = settings.audit.path.parent
-    while not folder.exists():
-        folder = folder.parent
-    there = [chain for chain in audit.chains(settings.audit.path) if chain.exists()]
-    for target in [*there, *([] if settings.audit.path in there else [folder])]:
-        if not os.access(target, os.W_OK):
-            raise AuditError(f"{target} cannot be written")
-    return f"{settings.audit.path}, {settings.audit.durability}"
 
 
 async def _rules(settings: Settings, database: str) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 
 import click
 
-from nlsql_gateway import __version__, app, console_serving
+from nlsql_gateway import __version__, app, audit_serving, console_serving
+from nlsql_gateway.cli_audit import audit
 from nlsql_gateway.cli_console import console
 from nlsql_gateway.cli_model import model
 from nlsql_gateway.cli_options import TEXT_MAY_BEGIN_WITH_DASHES as _TEXT_MAY_BEGIN_WITH_DASHES
@@ -57,12 +58,13 @@ def serve(config: Path) -> None:
 
     Prints one line "ready HOST PORT" on standard output when it accepts connections; logs go to standard error.
     SIGHUP reads policy, semantics, certificates and users again. With listen.workers it starts as many processes and
-    keeps them running; with a section console it keeps the console running too.
+    keeps them running; with a section console it keeps the console running too, with audit.heads what signs the log.
     """
-    with console_serving.beside(config) as start_console:
+    with console_serving.beside(config) as start_console, audit_serving.beside(config) as start_signing:
 
         def ready(host: str, port: int) -> None:
             click.echo(f"ready {host} {port}")
+            start_signing()
             start_console(host, port)
 
         app.serve(config, ready=ready)
@@ -253,34 +255,7 @@ def policy_schema() -> None:
 main.add_command(console)
 main.add_command(semantics)
 main.add_command(verify)
-
-
-@main.group()
-def audit() -> None:
-    """The audit log."""
-
-
-@audit.command("verify")
-@click.argument("path", type=click.Path(path_type=Path))
-def audit_verify(path: Path) -> None:
-    """Prove that no record of PATH was altered, removed, reordered or cut off.
-
-    Exit codes: 0 whole; 1 broken, the first bad record is named; 2 unreadable.
-    """
-    whole, message = app.audit_verify(path)
-    click.echo(message)
-    if not whole:
-        sys.exit(1)
-
-
-@audit.command("tail")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("-n", "--lines", "last", default=20, show_default=True, help="How many records.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with new records until Ctrl-C.")
-def audit_tail(path: Path, last: int, *, follow: bool) -> None:
-    """Print the last records of PATH, one readable line each."""
-    for line in app.audit_tail(path, last, follow=follow):
-        click.echo(line)
+main.add_command(audit)
 
 
 @main.command("eval")

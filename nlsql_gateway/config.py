@@ -16,6 +16,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from nlsql_gateway.config_audit import Audit, Heads
 from nlsql_gateway.config_console import Console
 from nlsql_gateway.config_types import Bytes, Seconds, Section
 from nlsql_gateway.errors import ConfigError
@@ -263,13 +264,6 @@ class Ask(Section):
         return value
 
 
-class Audit(Section):
-    path: Path = Path("audit/audit.jsonl")
-    "The log, JSON Lines; made when missing, continued when there; with workers `audit-1.jsonl` … One gateway a path."
-    durability: Literal["written", "fsync"] = "written"
-    "written: handed to the kernel before the statement goes on; fsync: on the disk."
-
-
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     "The lowest level that is logged."
@@ -310,6 +304,18 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (env_settings, init_settings)  # the environment wins over the file
+
+
+def token(heads: Heads) -> str | None:
+    """The bearer token for ``audit.heads.publish``. Raises ConfigError when it is named but not there."""
+    return None if heads.token_env is None else _secret(heads.token_env, "audit.heads.token_env")
+
+
+def _secret(name: str, key: str) -> str:
+    value = os.environ.get(name)  # noqa: TID251 - this module is the one reader
+    if value is None:
+        raise ConfigError(f"{key}: the environment variable {name} is not set")
+    return value
 
 
 def schema() -> str:

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
 
 from nlsql_gateway import log
 from nlsql_gateway.config import Settings, load
 from nlsql_gateway.config_console import Console, ConsoleListen, is_loopback
-from nlsql_gateway.embedded.child import end, spawn
 from nlsql_gateway.errors import ConfigError
-
-PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 30.0
-"""Seconds before a console that ended is started again, doubled each time."""
-
-PATIENCE: Final = 10.0
-"""Seconds that the console has to end."""
+from nlsql_gateway.keeping import Keeper
 
 
 def serve(
@@ -124,50 +113,12 @@ def beside(config: Path) -> Iterator[Callable[[str, int], None]]:
         return
     _packages()
     _fits(settings, settings.console.listen)
-    keeper = _Keeper(config, settings)
+    keeper = Keeper("console")
+
+    def start(host: str, port: int) -> None:
+        keeper.start("console", "--config", config.resolve(), "--gateway", f"{_reachable(host)}:{port}")
+
     try:
-        yield keeper.start
+        yield start
     finally:
         keeper.stop()
-
-
-class _Keeper:
-    """One console, kept running from a thread of its own: the kernel ends the child when that thread is gone."""
-
-    def __init__(self, config: Path, settings: Settings) -> None:
-        self._config = config
-        self._settings = settings
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self, host: str, port: int) -> None:
-        self._thread = threading.Thread(target=self._keep, args=(_reachable(host), port), name="console")
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _keep(self, host: str, port: int) -> None:
-        logger = log.logger(__name__)
-        command: list[str | Path] = [sys.executable, "-P", "-m", "nlsql_gateway", "console"]
-        command += ["--config", self._config.resolve(), "--gateway", f"{host}:{port}"]
-        pause = PAUSE
-        while not self._stopping.is_set():
-            # Its ready line goes where the logs go: standard output has the gateway's own.
-            child = spawn(command, death_signal=signal.SIGTERM, stdout=2)
-            try:
-                while child.poll() is None and not self._stopping.wait(0.2):
-                    pass
-            finally:
-                status = _ended(child)
-            if self._stopping.is_set():
-                return
-            logger.error("the console ended and is started again", status=status, pause=pause)
-            self._stopping.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-
-
-def _ended(child: subprocess.Popen[bytes]) -> int:
-    return end(child, signal.SIGTERM, patience=PATIENCE)

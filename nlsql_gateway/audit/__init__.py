@@ -4,7 +4,8 @@ A *record* is one line (``record.py``): a decision on a text, an execution of a 
 A *sink* keeps records (``sink.py``); ``FileSink`` chains them by their hashes in a file, and its *head* (``head.py``)
 knows where the chain ends. One audit path may have several such *chains*, one for each worker (``chains.py``).
 ``verify`` finds the first bad record; ``reading.py`` shows records to people. ``merkle.py`` has trees over a log and
-proofs from them, which no command uses yet.
+proofs from them. A *head* that is signed (``heads.py``, not the head file) says what a log was at some moment;
+``signing.py`` signs heads with a key of ``keys.py``, ``published.py`` reads them.
 """
 
 from nlsql_gateway.audit.chains import Held, Tail, chain_path, chains, verify_all

@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from nlsql_gateway.audit.head import head_path
+from nlsql_gateway.audit.heads import Compared
+from nlsql_gateway.audit.published import Published
 from nlsql_gateway.audit.reading import last, read_from
 from nlsql_gateway.audit.verify import Broken, Whole, verify
 from nlsql_gateway.errors import AuditError
@@ -45,18 +47,33 @@ def chains(path: Path) -> list[Path]:
     return [path.with_name(name) for name in sorted(names, key=lambda name: (len(name), name))]
 
 
-def verify_all(path: Path) -> dict[Path, Whole | Broken]:
-    """``verify`` for each log under the audit path ``path``. Raises AuditError when one cannot be read."""
+def verify_all(path: Path, heads: Published | None = None) -> dict[Path, Whole | Broken]:
+    """``verify`` for each log under the audit path ``path``. Raises AuditError when one cannot be read.
+
+    ``heads``: those that the logs must agree with. A log that has some must be there; one that is new may have none.
+    """
     results: dict[Path, Whole | Broken] = {}
     listed = _listed(path)
     for chain in chains(path):
         if chain.name in listed and not _is_there(chain):
             results[chain] = Broken(1, 1, "", f"the log and its head are gone; {list_path(path).name} knows it")
         else:
-            results[chain] = verify(chain)
+            results[chain] = verify(chain, _compared(chain, heads))
+    for chain in _signed(path, heads) - results.keys():
+        results[chain] = Broken(1, 1, "", f"the log is gone; {heads.path.name if heads else ''} has signed heads of it")
     if missing := _list_is_missing(path):
         results[list_path(path)] = Broken(1, None, "", missing)
     return results
+
+
+def _compared(chain: Path, heads: Published | None) -> Compared | None:
+    return None if heads is None else Compared(lambda log: heads.of(chain.name, log))
+
+
+def _signed(path: Path, heads: Published | None) -> set[Path]:
+    """Logs under ``path`` that have heads."""
+    names = frozenset() if heads is None else heads.chains
+    return {path.with_name(name) for name in names if name == path.name or _numbered(path).fullmatch(name)}
 
 
 class Tail:

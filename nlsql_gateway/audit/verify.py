@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nlsql_gateway.audit.head import HEAD_SIZE, Head, head_path
+from nlsql_gateway.audit.heads import Compared
 from nlsql_gateway.audit.record import GENESIS, MAX_RECORD, unseal
 from nlsql_gateway.errors import AuditError
 
@@ -18,6 +19,10 @@ class Whole:
     records: int
     head: str
     "The hash of the last record: keep it elsewhere, and a later log must contain it."
+    agreed: int = 0
+    "Signed heads."
+    covered: int = 0
+    "Records, by the last of these heads."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,10 @@ class Broken:
         return f"line {self.line}{known}: {self.reason}"
 
 
-def verify(path: Path, *, patience: float = 0.1) -> Whole | Broken:
+def verify(path: Path, compared: Compared | None = None, *, patience: float = 0.1) -> Whole | Broken:
     """Check the log ``path`` and its head; one record in memory at a time. A gateway may be writing to it meanwhile.
 
+    ``compared``: with signed heads, which were read before.
     ``patience``: seconds to wait for the rest of a line that a gateway may just be writing. Raises AuditError when the
     log cannot be read.
     """
@@ -47,7 +53,7 @@ def verify(path: Path, *, patience: float = 0.1) -> Whole | Broken:
         # The head first: a gateway that appends while we read leaves it behind what we find, never ahead.
         head = _read_head(path)
         with path.open("rb") as log:
-            return _chain(log, head, patience)
+            return _chain(log, head, compared, patience)
     except OSError as error:
         raise AuditError(f"audit log {path}: {error.strerror}") from error
 
@@ -60,19 +66,25 @@ def _read_head(path: Path) -> Head | None:
         return None
 
 
-def _chain(log: IO[bytes], head: Head | None, patience: float) -> Whole | Broken:
+def _chain(log: IO[bytes], head: Head | None, compared: Compared | None, patience: float) -> Whole | Broken:
     seq, prev = 0, GENESIS
     while line := _line(log, patience):
         broken = _check(line, seq + 1, prev, head)
         if isinstance(broken, Broken):
             return broken
         seq, prev = seq + 1, broken["hash"]
+        if compared is not None and (fault := compared.append(line[:-1])):
+            return Broken(seq, seq, str(broken.get("id", "")), fault)
     if head is None and seq > 0:
         return Broken(seq + 1, None, "", "the head file is missing or damaged: records after this line may be missing")
     if head is not None and head.seq > seq:
         gone = head.seq - seq
         return Broken(seq + 1, seq + 1, "", f"{gone} record{'s are' if gone > 1 else ' is'} missing at the end")
-    return Whole(seq, prev)
+    if compared is None:
+        return Whole(seq, prev)
+    if fault := compared.end():
+        return Broken(seq + 1, seq + 1, "", fault)
+    return Whole(seq, prev, compared.agreed, 0 if compared.latest is None else compared.latest.size)
 
 
 def _line(log: IO[bytes], patience: float) -> bytes:

@@ -1,0 +1,93 @@
+"""What ``nlsql-gateway audit …`` does with logs, keys and signed heads."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nlsql_gateway import audit
+from nlsql_gateway.audit.keys import key_id, make_key, public_keys, public_path, signing_key
+from nlsql_gateway.audit.published import Published
+from nlsql_gateway.config_audit import Audit
+from nlsql_gateway.errors import AuditError
+
+
+def verify(path: Path, heads: Path | None = None, keys: Sequence[Path] = ()) -> tuple[bool, str]:
+    """Whether the log is whole, and a line that says so or names the first bad record; several when there are chains.
+
+    With ``heads``, signed by one of ``keys``, also whether it is the log that was signed. Raises AuditError.
+    """
+    published = None if heads is None else Published.read(heads, public_keys(keys))
+    if isinstance(published, audit.Broken):
+        assert heads is not None
+        return False, f"broken: {heads.name}: {published}"
+    results = audit.verify_all(path, published)
+    several = len(results) > 1
+    lines = []
+    for chain, result in results.items():
+        name = f"{chain.name}: " if several else ""
+        match result:
+            case audit.Whole():
+                lines.append(f"whole: {name}{result.records} records, last hash {result.head}{_agreed(result, heads)}")
+            case audit.Broken():
+                lines.append(f"broken: {name}{result}")
+    found = [result for result in results.values() if isinstance(result, audit.Whole)]
+    whole = len(found) == len(results)
+    if several:
+        records = sum(result.records for result in found)
+        broken = len(results) - len(found)
+        lines.append(
+            f"whole: {len(found)} chains, {records} records" if whole else f"broken: {broken} of {len(results)}"
+        )
+    if whole and heads is not None and not any(result.agreed for result in found):
+        return False, "\n".join([*lines, f"not proved: {heads.name} has no head of this log"])
+    return whole, "\n".join(lines)
+
+
+def _agreed(result: audit.Whole, heads: Path | None) -> str:
+    if heads is None:
+        return ""
+    if not result.agreed:
+        return "; no signed head covers it yet" if result.records else ""
+    return f"; {result.agreed} signed heads agree, the last at record {result.covered}"
+
+
+def tail(path: Path, count: int, *, follow: bool) -> Iterator[str]:
+    """The last ``count`` records as readable lines; with ``follow`` those that come, for ever. Raises AuditError."""
+    found = audit.Tail(path)
+    yield from map(audit.readable, found.last(count))
+    while follow:
+        records = found.new()
+        yield from map(audit.readable, records)
+        if not records:
+            time.sleep(0.2)
+
+
+def keygen(path: Path) -> str:
+    """A line that says what was made. Raises ConfigError."""
+    name = make_key(path)
+    return f"private: {path}\npublic:  {public_path(path)}\nkey id:  {name}"
+
+
+def writable(settings: Audit) -> str:
+    """For ``check``: what the section says, when the files can be written. Raises AuditError, ConfigError."""
+    there = [chain for chain in audit.chains(settings.path) if chain.exists()]
+    targets = [*there, *([] if settings.path in there else [_folder(settings.path)])]
+    signed = ""
+    if settings.heads is not None:
+        signed = f", heads signed by {key_id(signing_key(settings.heads.key).public_key())[:16]}…"
+        targets.append(settings.heads.file if settings.heads.file.exists() else _folder(settings.heads.file))
+    for target in targets:
+        if not os.access(target, os.W_OK):
+            raise AuditError(f"{target} cannot be written")
+    return f"{settings.path}, {settings.durability}{signed}"
+
+
+def _folder(path: Path) -> Path:
+    """The one above it that is there."""
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    return folder

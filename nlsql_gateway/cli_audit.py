@@ -1,0 +1,67 @@
+"""``nlsql-gateway audit``: the log, its signed heads."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from nlsql_gateway import audit_serving, audit_tools
+from nlsql_gateway.cli_options import config_option
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group()
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command("verify")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--heads", type=_FILE, metavar="FILE", help="Signed heads that PATH must agree with; needs --key.")
+@click.option("--key", "keys", multiple=True, type=_FILE, metavar="FILE", help="The public key that signed them.")
+def audit_verify(path: Path, heads: Path | None, keys: tuple[Path, ...]) -> None:
+    """Prove that no record of PATH was altered, removed, reordered or cut off.
+
+    With signed heads also that it was not written anew. Exit codes: 0 whole; 1 broken, the first bad record or the
+    head that does not agree is named; 2 unreadable.
+    """
+    if (heads is None) != (not keys):
+        raise click.UsageError("--heads and --key go together")
+    whole, message = audit_tools.verify(path, heads, keys)
+    click.echo(message)
+    if not whole:
+        sys.exit(1)
+
+
+@audit.command("tail")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("-n", "--lines", "last", default=20, show_default=True, help="How many records.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with new records until Ctrl-C.")
+def audit_tail(path: Path, last: int, *, follow: bool) -> None:
+    """Print the last records of PATH, one readable line each."""
+    for line in audit_tools.tail(path, last, follow=follow):
+        click.echo(line)
+
+
+@audit.command("keygen")
+@click.argument("file", type=_FILE)
+def audit_keygen(file: Path) -> None:
+    """Make the key that signs heads: the private one in FILE, the public one in FILE.pub. Overwrites nothing."""
+    click.echo(audit_tools.keygen(file))
+
+
+@audit.command("heads")
+@config_option
+@click.option("--once", is_flag=True, help="One round; exit with 1 when a log has a fault.")
+def audit_heads(config: Path, *, once: bool) -> None:
+    """Sign heads of the log as audit.heads says, until SIGTERM. serve keeps one of these running by itself."""
+    if not once:
+        audit_serving.sign(config)
+    done = audit_serving.sign_once(config)
+    for head in done.signed:
+        click.echo(f"signed: {head.chain}, {head.size} records")
+    if done.faults:
+        sys.exit(1)
