@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from nlsql_gateway.config_audit import Audit, Heads
 from nlsql_gateway.config_console import Console
+from nlsql_gateway.config_login import Lockout
 from nlsql_gateway.config_types import Bytes, Seconds, Section
 from nlsql_gateway.errors import ConfigError
 
@@ -74,6 +75,8 @@ class Listen(Section):
     "Processes that serve, each with an audit chain of its own; auto: one for each CPU."
     max_clients: int = Field(default=1000, gt=0)
     "One more is refused with 53300; of all workers together."
+    max_logins: int = Field(default=250, gt=0)
+    "Clients of one address that have not logged in yet; one more is refused with 53300. Of each worker."
     login_timeout: Seconds = 30.0
     "From accept to the end of login."
     idle_timeout: Seconds | None = None
@@ -181,6 +184,7 @@ class Auth(Section):
     "Where the user's name stands in a certificate: its one common name, or any alternative name (DNS, e-mail, URI)."
     certificate_map: dict[str, str | list[str]] = Field(default={})
     "Names in certificates, each with its user or users; others are refused. Empty: the name is the user."
+    lockout: Lockout = Lockout()
 
     @property
     def needs_certificate(self) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import struct
+from collections.abc import Callable
 from typing import assert_never
 
 from nlsql_gateway.config import Settings
@@ -31,8 +32,10 @@ class Authentication:
         if settings.auth.method == "scram-sha-256" and settings.auth.users is not None:
             self._users = users.load(settings.auth.users)
 
-    async def prove(self, pipe: Pipe, login: Login) -> None:
+    async def prove(self, pipe: Pipe, login: Login, check: Callable[[], None]) -> None:
         """Have the client prove its user and tell it AuthenticationOk; with ``passthrough`` that is still to come.
+
+        ``check`` is called once more before a proof is looked at: meanwhile others may have failed too often.
 
         Raises AuthenticationError, ProtocolError, OSError (the client left).
         """
@@ -45,13 +48,15 @@ class Authentication:
             case "scram-sha-256":
                 assert self._users is not None
                 end_point = self.tls.end_point if self.tls is not None and pipe.is_encrypted else None
-                await scram(pipe, login.user, self._users, end_point)
+                await scram(pipe, login.user, self._users, end_point, check)
             case _:
                 assert_never(self._auth.method)
         pipe.write(downstream.authentication(0))
 
 
-async def scram(pipe: Pipe, user: str, known: Users, end_point: bytes | None) -> None:
+async def scram(
+    pipe: Pipe, user: str, known: Users, end_point: bytes | None, check: Callable[[], None] = lambda: None
+) -> None:
     """SCRAM-SHA-256 with the verifiers of the users file, bound to the TLS channel by ``end_point`` where there is one.
 
     A user who does not exist goes through the same exchange and fails at the same point as a wrong password.
@@ -65,8 +70,10 @@ async def scram(pipe: Pipe, user: str, known: Users, end_point: bytes | None) ->
         pipe.write(downstream.authentication(11))
         initial = await _password_message(pipe)
     pipe.write(downstream.authentication(11, exchange.first(initial, mechanism)))
+    proof = await _password_message(pipe)
+    check()
     try:
-        last = exchange.final(await _password_message(pipe))
+        last = exchange.final(proof)
     except AuthenticationError as error:
         if error.sqlstate != AuthenticationError.default_sqlstate:
             raise

@@ -27,6 +27,7 @@ from nlsql_gateway.server.connect import UpstreamConnection, send_cancel
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.headcount import Headcount
 from nlsql_gateway.server.keepalive import keep_alive
+from nlsql_gateway.server.lockout import Lobby, Lockout
 from nlsql_gateway.server.login import Login, checked, first_packets
 from nlsql_gateway.server.opening import Opening
 from nlsql_gateway.server.pipe import Pipe
@@ -80,6 +81,10 @@ class Gateway:
         self._policy = policy
         self._log = log
         self._authentication = Authentication(settings)
+        lockout = settings.auth.lockout
+        self._lockout = Lockout(lockout, lambda user, source: log.warning("locked out", user=user, source=source))
+        self._lobby = Lobby(settings.listen.max_logins, lockout.shared)
+        self._asks_upstream = settings.auth.method == "passthrough"
         self._share = share
         place = Place(settings.listen.cancel.replica_id, share.worker if share else 0)
         self._keys = CancelKeys(place)
@@ -182,18 +187,24 @@ class Gateway:
         peer = pipe.transport.get_extra_info("peername")
         connection = uuid.uuid4().hex
         log = self._log.bind(connection=connection, client=f"{peer[0]}:{peer[1]}" if peer else "unknown")
+        address = peer[0] if peer else ""
         try:
-            login = await self._logged_in(pipe)
+            with self._lobby.place(address):
+                login = await self._logged_in(pipe, address)
             if isinstance(login, downstream.CancelRequest):
                 # The connection is closed after the upstream was told: a client may wait for that.
                 self._headcount.clients -= 1  # it is none, and takes nobody's place
                 try:
-                    await self._cancels.request(login, peer[0] if peer else "")
+                    await self._cancels.request(login, address)
                 finally:
                     self._headcount.clients += 1
             else:
                 self._pipes.discard(pipe)
-                upstream = await self._opening.open(pipe, login, log)
+                if self._asks_upstream:
+                    with self._lockout.proving(login.user, address, decides=True):
+                        upstream = await self._opening.open(pipe, login, log)
+                else:
+                    upstream = await self._opening.open(pipe, login, log)
                 await self._join(pipe, login, upstream, connection, log)
         except Refused as error:  # the login was the upstream's to decide, and its word goes to the client as it is
             log.info("connection refused", sqlstate=error.fault.sqlstate, problem=error.fault.text)
@@ -213,7 +224,7 @@ class Gateway:
             pipe.close(FAREWELL)
             self._closing.add(pipe)
 
-    async def _logged_in(self, pipe: Pipe) -> Login | downstream.CancelRequest:
+    async def _logged_in(self, pipe: Pipe, address: str) -> Login | downstream.CancelRequest:
         """Raises AuthenticationError, ProtocolError, OSError."""
         listen, authentication = self._settings.listen, self._authentication
         try:
@@ -224,7 +235,8 @@ class Gateway:
                 if self._headcount.total > listen.max_clients:
                     raise AuthenticationError("sorry, too many clients already", sqlstate="53300")
                 login = checked(packet, pipe)
-                await authentication.prove(pipe, login)
+                with self._lockout.proving(login.user, address, decides=not self._asks_upstream):
+                    await authentication.prove(pipe, login, lambda: self._lockout.check(login.user, address))
                 return login
         except TimeoutError as error:
             raise AuthenticationError("canceling authentication due to timeout", sqlstate="57014") from error

@@ -102,6 +102,7 @@ def _house(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
                 "cache": {"entries": 0},
                 "semantics": str(semantics),
             },
+            auth={"lockout": {"failures": 1000}},  # all browsers come from one address
         ) as gateway,
     ):
         yield House(gateway, model, answers)

@@ -55,10 +55,11 @@ FLUSH = message(b"H")
 class Raw:
     """A connection. Every read has a time limit: a gateway that hangs fails the test."""
 
-    def __init__(self, host: str, port: int, minor: int = 0) -> None:
+    def __init__(self, host: str, port: int, minor: int = 0, source: str = "") -> None:
+        """``source``: the address that it comes from."""
         self.minor = minor
         "Of the protocol version 3 that it asks for."
-        self.socket: socket.socket = socket.create_connection((host, port), timeout=10)
+        self.socket: socket.socket = socket.create_connection((host, port), timeout=10, source_address=(source, 0))
         self.parameters: dict[str, str] = {}
         self.key = b""
         self.notices: list[bytes] = []
