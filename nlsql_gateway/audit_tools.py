@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nlsql_gateway import audit
+from nlsql_gateway.audit import receipt as receipts
 from nlsql_gateway.audit.keys import key_id, make_key, public_keys, public_path, signing_key
 from nlsql_gateway.audit.published import Published
 from nlsql_gateway.config_audit import Audit
-from nlsql_gateway.errors import AuditError
+from nlsql_gateway.errors import AuditError, ConfigError
 
 
 def verify(path: Path, heads: Path | None = None, keys: Sequence[Path] = ()) -> tuple[bool, str]:
@@ -91,3 +92,40 @@ def _folder(path: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
     return folder
+
+
+def receipt(path: Path, name: str, heads: Path, keys: Sequence[Path]) -> str:
+    """The text of a receipt for the record ``name``. Raises AuditError, ConfigError."""
+    published = Published.read(heads, public_keys(keys))
+    if isinstance(published, audit.Broken):
+        raise AuditError(f"signed heads {heads}: {published}")
+    return receipts.text(receipts.make(path, name, published))
+
+
+def check_receipt(file: Path, keys: Sequence[Path]) -> tuple[bool, str]:
+    """Whether it proves what it says, and lines that say what that is. Raises AuditError, ConfigError."""
+    known = public_keys(keys)
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise AuditError(f"receipt {file}: {error.strerror}") from error
+    try:
+        found, records = receipts.check(content, known)
+    except ValueError as error:
+        return False, f"not proved: {error}"
+    head = found.head
+    shown = [
+        f"record {entry.index + 1}: {audit.readable(record)}"
+        for entry, record in zip(found.entries, records, strict=True)
+    ]
+    return True, "\n".join([f"proved: {audit.plain(found.id)} in {audit.plain(head.chain)}, by {head}", *shown])
+
+
+def write_new(path: Path, text: str) -> None:
+    """Readable for nobody else: it has statements. Raises ConfigError: the file is there already, or cannot be."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)

@@ -11,6 +11,9 @@ from nlsql_gateway import audit_serving, audit_tools
 from nlsql_gateway.cli_options import config_option
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_key = click.option(
+    "--key", "keys", required=True, multiple=True, type=_FILE, metavar="FILE", help="The public key that signed."
+)
 
 
 @click.group()
@@ -64,4 +67,37 @@ def audit_heads(config: Path, *, once: bool) -> None:
     for head in done.signed:
         click.echo(f"signed: {head.chain}, {head.size} records")
     if done.faults:
+        sys.exit(1)
+
+
+@audit.command("receipt")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("record", metavar="ID")
+@click.option("--heads", required=True, type=_FILE, metavar="FILE", help="Signed heads of PATH.")
+@_key
+@click.option("--out", type=_FILE, metavar="FILE", help="Where to write it; default: standard output.")
+def audit_receipt(path: Path, record: str, heads: Path, keys: tuple[Path, ...], out: Path | None) -> None:
+    """Prove one entry of PATH to somebody who has only the public key.
+
+    ID is that of a decision or execution; its outcome comes with it. The receipt shows these records and no other.
+    """
+    text = audit_tools.receipt(path, record, heads, keys)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        audit_tools.write_new(out, text)
+        click.echo(f"written to {out}")
+
+
+@audit.command("check-receipt")
+@click.argument("file", type=_FILE)
+@_key
+def audit_check_receipt(file: Path, keys: tuple[Path, ...]) -> None:
+    """Prove that the records of a receipt stood in the log that was signed; needs nothing but the public key.
+
+    Exit codes: 0 proved, the records are shown; 1 not; 2 unreadable.
+    """
+    proved, message = audit_tools.check_receipt(file, keys)
+    click.echo(message)
+    if not proved:
         sys.exit(1)

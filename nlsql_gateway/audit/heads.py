@@ -27,8 +27,8 @@ MAX_HEAD: Final = 4096
 
 
 class TreeHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    kind: Literal["head"] = "head"
-    version: Literal[1] = 1
+    kind: Literal["head"]
+    version: Literal[1]
     chain: str
     "The name of the log's file."
     log: Digest

@@ -143,6 +143,8 @@ class Signer:
     def _told(self, name: str, followed: _Followed) -> TreeHead:
         tree = followed.compared.tree
         return TreeHead(
+            kind="head",
+            version=1,
             chain=name,
             log=followed.compared.log,
             size=tree.size,

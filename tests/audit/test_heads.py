@@ -39,6 +39,8 @@ def head_of(log: Path, size: int, key: Ed25519PrivateKey = KEY) -> SignedHead:
     """What is true of the first ``size`` records."""
     lines = log.read_bytes().split(b"\n")[:size]
     told = TreeHead(
+        kind="head",
+        version=1,
         chain=log.name,
         log=unseal(lines[0])["hash"],
         size=size,

@@ -124,6 +124,30 @@ def test_what_is_recorded_is_signed_and_published(
     assert "Traceback" not in (tmp_path / "gateway.log").read_text()
 
 
+def test_an_entry_is_proved_to_whoever_has_the_public_key(
+    postgres: EmbeddedPostgres, tmp_path: Path, collector: Collector
+) -> None:
+    with signed(tmp_path, postgres, collector) as gateway:
+        gateway.psql("-c", "SELECT 'for the record'")
+        until(lambda: is_signed(tmp_path), tmp_path)
+        (name,) = {str(one["id"]) for one in gateway.records() if "for the record" in str(one.get("text"))}
+    audited = ["--heads", tmp_path / "elsewhere/heads.jsonl", "--key", tmp_path / "key.pub"]
+    away = tmp_path / "away"
+    away.mkdir()
+    done = run("audit", "receipt", tmp_path / "audit.jsonl", name, *audited, "--out", away / "receipt.json")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "key.pub").rename(away / "key.pub")
+    checked = run("audit", "check-receipt", away / "receipt.json", "--key", away / "key.pub")
+    assert checked.returncode == 0
+    assert "proved: " in checked.stdout
+    assert "for the record" in checked.stdout
+    content = (away / "receipt.json").read_text()
+    (away / "receipt.json").write_text(content.replace("for the record", "for the recorD"))
+    checked = run("audit", "check-receipt", away / "receipt.json", "--key", away / "key.pub")
+    assert checked.returncode == 1
+    assert "not proved: record" in checked.stdout
+
+
 def test_an_endpoint_that_was_away_gets_the_newest_head(
     postgres: EmbeddedPostgres, tmp_path: Path, collector: Collector
 ) -> None:
