@@ -11,6 +11,7 @@ from nlsql_gateway import audit
 from nlsql_gateway.audit import receipt as receipts
 from nlsql_gateway.audit.keys import key_id, make_key, public_keys, public_path, signing_key
 from nlsql_gateway.audit.published import Published
+from nlsql_gateway.audit.schema import schema as schema
 from nlsql_gateway.config_audit import Audit
 from nlsql_gateway.errors import AuditError, ConfigError
 

@@ -101,3 +101,9 @@ def audit_check_receipt(file: Path, keys: tuple[Path, ...]) -> None:
     click.echo(message)
     if not proved:
         sys.exit(1)
+
+
+@audit.command("schema")
+def audit_schema() -> None:
+    """Print the JSON Schema of a record."""
+    click.echo(audit_tools.schema(), nl=False)

@@ -8,8 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from nlsql_gateway.embedded import retail
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
@@ -138,6 +140,19 @@ def test_check_tries_every_part(gateway: RunningGateway, retail_server: Embedded
     done = run("check", "-d", "no_such_database", "-c", gateway.config)
     assert done.returncode == 1
     assert "no_such_database" in done.stdout
+
+
+def test_every_record_of_a_real_gateway_is_what_the_schema_says(gateway: RunningGateway) -> None:
+    with psycopg.connect(gateway.conninfo()) as connection:
+        connection.execute("SELECT count(*) FROM products WHERE product_id > %s", (1,), prepare=True)
+    gateway.psql("-c", "SELECT salary FROM employees")
+    gateway.psql("-c", "ASK how many products")
+    records = gateway.records()
+    assert {record["kind"] for record in records} == {"decision", "execution", "outcome"}
+    assert {record.get("verdict") for record in records} >= {"allow", "deny"}
+    validator = Draft202012Validator(json.loads(run("audit", "schema").stdout))
+    for record in records:
+        validator.validate(record)
 
 
 def test_the_audit_log_proves_itself(gateway: RunningGateway, tmp_path: Path) -> None:
