@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help docs install demo test test-pure test-torch fuzz proof leaks suites bi check lint types imports bench format clean shots
+.PHONY: help docs install demo test test-pure test-torch fuzz proof leaks suites bi check lint types imports bench format clean shots lock sbom
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,28 @@ fuzz: install ## fuzz what reads bytes (TARGET=framing SECONDS=600), keep the co
 	  --config-settings editable_mode=compat --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(TARGET)
 	$(if $(TARGET),,$(BIN)/python -m tests.server.test_lines)
+
+TOOLS := build/tools
+
+$(TOOLS)/.installed: locks/tools.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes --requirement locks/tools.txt
+	@touch $@
+
+LOCK := $(TOOLS)/bin/uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11.5
+
+lock: $(TOOLS)/.installed ## the versions of constraints.txt with the hashes of their files, into locks/
+	$(LOCK) --constraint constraints.txt --extra console pyproject.toml --output-file locks/gateway.txt
+	$(LOCK) --constraint constraints.txt $(foreach extra,analysis console dev embedded evaluation fuzz,--extra $(extra)) \
+	  pyproject.toml --output-file locks/everything.txt
+	$(LOCK) --constraint constraints.txt locks/build.in --output-file locks/build.txt
+	$(LOCK) locks/tools.in --output-file locks/tools.txt
+
+sbom: $(TOOLS)/.installed ## what the image installs, as CycloneDX with licences, into build/sbom.json
+	$(PYTHON) -m venv --clear --without-pip build/gateway
+	$(TOOLS)/bin/python -m pip --python build/gateway/bin/python install --quiet --disable-pip-version-check \
+	  --only-binary :all: --require-hashes --requirement locks/gateway.txt
+	$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json build/gateway/bin/python
 
 check: lint types imports test ## everything CI checks
 
