@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nlsql_gateway import audit
+from nlsql_gateway.admission.looking import VALUES
 from nlsql_gateway.audit import receipt as receipts
+from nlsql_gateway.audit import report as counting
 from nlsql_gateway.audit.keys import key_id, make_key, public_keys, public_path, signing_key
 from nlsql_gateway.audit.published import Published
 from nlsql_gateway.audit.schema import schema as schema
 from nlsql_gateway.config_audit import Audit
 from nlsql_gateway.errors import AuditError, ConfigError
+from nlsql_gateway.printing import rendered
 
 
 def verify(path: Path, heads: Path | None = None, keys: Sequence[Path] = ()) -> tuple[bool, str]:
@@ -130,3 +134,27 @@ def write_new(path: Path, text: str) -> None:
         raise ConfigError(f"{path}: {error.strerror}") from error
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
+
+
+def report(paths: Sequence[Path], since: datetime | None, until: datetime | None, style: str) -> tuple[str, str]:
+    """Who read which table, as ``printing.rendered`` has it; and what is not known, or nothing. Raises AuditError."""
+    found = counting.Report()
+    for path in paths:
+        counting.add(found, path, since=_stamp(since), until=_stamp(until), aside=[VALUES])
+    doubts = [
+        f"{number} {what}"
+        for number, what in (
+            (found.damaged, "damaged lines were not counted: nlsql-gateway audit verify says more"),
+            (found.unknown, "runs of prepared statements were not counted: what they read was decided too long before"),
+        )
+        if number
+    ]
+    return rendered(counting.COLUMNS, found.rows(), style), "\n".join(doubts)
+
+
+def _stamp(moment: datetime | None) -> str:
+    """As records have it; without a zone it is UTC."""
+    if moment is None:
+        return ""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -155,6 +155,32 @@ def test_every_record_of_a_real_gateway_is_what_the_schema_says(gateway: Running
         validator.validate(record)
 
 
+def test_who_read_which_table(gateway: RunningGateway) -> None:
+    def told() -> dict[tuple[str, str], dict[str, int]]:
+        done = run("audit", "report", gateway.audit, "--format", "json")
+        assert (done.returncode, done.stderr) == (0, "")
+        return {(row["user"], row["table"]): row for row in json.loads(done.stdout)}
+
+    nothing = {"runs": 0, "rows": 0, "refused": 0}
+    before = told()
+    gateway.psql("-c", "SELECT name FROM products LIMIT 3", user="ada")
+    gateway.psql("-c", "SELECT salary FROM employees", user="ada")
+    with psycopg.connect(gateway.conninfo("ada")) as connection:
+        for _ in range(2):
+            connection.execute("SELECT product_id FROM products ORDER BY 1 LIMIT %s", (2,), prepare=True)
+    time.sleep(0.1)  # an outcome is kept a hundredth of a second later
+    after = told()
+    new = {
+        key: [row[name] - before.get(key, nothing)[name] for name in nothing]
+        for key, row in after.items()
+        if row != before.get(key)
+    }
+    assert new["ada", "public.products"] == [3, 7, 0]
+    assert [key for key, value in new.items() if value[2]] == [("ada", "employees")]
+    table = run("audit", "report", gateway.audit, "--until", "2020-01")
+    assert (table.returncode, table.stdout.splitlines()[-1]) == (0, "(0 rows)")
+
+
 def test_the_audit_log_proves_itself(gateway: RunningGateway, tmp_path: Path) -> None:
     gateway.psql("-c", "SELECT 'for the record'")
     assert run("audit", "verify", gateway.audit).returncode == 0
