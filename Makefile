@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help docs install demo test test-pure test-torch fuzz proof leaks suites bi check lint types imports bench format clean shots lock sbom
+.PHONY: help docs install demo test test-pure test-torch fuzz proof leaks kills suites bi check lint types imports bench format clean shots lock sbom
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ proof: install ## random queries under random policies, against row security and
 
 leaks: install ## random statements on poisoned hidden rows: no answer may depend on them (STATEMENTS=20000 SEED=1000000)
 	$(BIN)/python -m tests.policy.leak_search --statements $(or $(STATEMENTS),20000) $(if $(SEED),--seed $(SEED))
+
+kills: install ## SIGKILL for gateway, PostgreSQL and Triton under load: its own log and the audit log must agree (KILLS=200 SEED=1 WORKERS=1)
+	$(BIN)/python -m tests.kills --kills $(or $(KILLS),200) --workers $(or $(WORKERS),1) $(if $(SEED),--seed $(SEED))
 
 suites: install ## other projects' own tests, through the gateway (SUITE=asyncpg: that one alone)
 	$(if $(SUITE),,$(BIN)/python -m tests.drivers.regress)

@@ -36,6 +36,7 @@ FAREWELL: Final = 5.0
 """Seconds that a peer has to take what was written to it, once the session is over."""
 
 _INTERNAL: Final = fault("FATAL", "XX000", "internal error of the gateway")
+_OUT_OF_MEMORY: Final = fault("FATAL", "53200", "the gateway is out of memory", hint="send less at a time")
 
 
 class Session:
@@ -229,7 +230,7 @@ class Session:
             self._fatal(fault("FATAL", error.sqlstate, error.message, hint=error.hint))
         else:
             self._log.error("session failed", exc_info=error)  # in full to the log, nothing of it to the peer
-            self._fatal(_INTERNAL)
+            self._fatal(_OUT_OF_MEMORY if isinstance(error, MemoryError) else _INTERNAL)
 
     def _ready(self) -> None:
         """ReadyForQuery: a client is idle from the end of what ran."""
