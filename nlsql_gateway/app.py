@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nlsql_gateway import audit_tools, log, policy_tools, serving, verification
+from nlsql_gateway import audit_replay, audit_tools, log, policy_tools, serving, verification
 from nlsql_gateway.admission import Client
 from nlsql_gateway.ask import rollout
 from nlsql_gateway.ask.semantics_hints import unmatched as unmatched_words
@@ -266,6 +266,19 @@ async def policy_diff(old: Path, new: Path, config: Path, database: str) -> list
     """Who gains and loses what from ``old`` to ``new`` on the tables of ``database``."""
     before, after = policy_tools.read(old), policy_tools.read(new)
     return policy_tools.differences(before, after, await catalog_of(load(config), database, after))
+
+
+async def audit_replayed(
+    paths: Sequence[Path], new: Path, config: Path, database: str, since: str, until: str
+) -> audit_replay.Replay:
+    """Recorded statements on ``database``, decided again under the policy of ``config`` and under ``new``.
+
+    Raises AuditError, ConfigError, UpstreamError.
+    """
+    settings = load(config)
+    before, after = policy_of(settings), policy_of(settings.model_copy(update={"policy": new}))
+    catalog = await catalog_of(settings, database, after)
+    return audit_replay.replay(paths, before, after, catalog, since=since, until=until)
 
 
 async def _upstream(settings: Settings, database: str) -> str:

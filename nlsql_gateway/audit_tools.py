@@ -140,7 +140,7 @@ def report(paths: Sequence[Path], since: datetime | None, until: datetime | None
     """Who read which table, as ``printing.rendered`` has it; and what is not known, or nothing. Raises AuditError."""
     found = counting.Report()
     for path in paths:
-        counting.add(found, path, since=_stamp(since), until=_stamp(until), aside=[VALUES])
+        counting.add(found, path, since=stamp(since), until=stamp(until), aside=[VALUES])
     doubts = [
         f"{number} {what}"
         for number, what in (
@@ -152,7 +152,7 @@ def report(paths: Sequence[Path], since: datetime | None, until: datetime | None
     return rendered(counting.COLUMNS, found.rows(), style), "\n".join(doubts)
 
 
-def _stamp(moment: datetime | None) -> str:
+def stamp(moment: datetime | None) -> str:
     """As records have it; without a zone it is UTC."""
     if moment is None:
         return ""

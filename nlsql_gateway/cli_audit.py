@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
 import click
 
-from nlsql_gateway import audit_serving, audit_tools
+from nlsql_gateway import app, audit_serving, audit_tools
 from nlsql_gateway.cli_options import config_option
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _key = click.option(
     "--key", "keys", required=True, multiple=True, type=_FILE, metavar="FILE", help="The public key that signed."
 )
+_paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+_moment = click.DateTime(["%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
+_since = click.option(
+    "--since", type=_moment, metavar="TIME", help="From then on: 2026-03, 2026-03-01 or with a time; UTC."
+)
+_until = click.option("--until", type=_moment, metavar="TIME", help="Before then.")
 
 
 @click.group()
@@ -110,13 +119,10 @@ def audit_schema() -> None:
     click.echo(audit_tools.schema(), nl=False)
 
 
-_moment = click.DateTime(["%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
-
-
 @audit.command("report")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
-@click.option("--since", type=_moment, metavar="TIME", help="From then on: 2026-03, 2026-03-01 or with a time; UTC.")
-@click.option("--until", type=_moment, metavar="TIME", help="Before then.")
+@_paths
+@_since
+@_until
 @click.option(
     "--format",
     "style",
@@ -135,4 +141,46 @@ def audit_report(paths: tuple[Path, ...], since: datetime | None, until: datetim
     click.echo(text, nl=False)
     if doubts:
         click.echo(doubts, err=True)
+        sys.exit(1)
+
+
+@audit.command("replay")
+@_paths
+@click.option("--policy", required=True, type=_FILE, metavar="FILE", help="The other policy.")
+@config_option
+@click.option("--database", "-d", required=True, metavar="DB", help="Whose statements, and whose tables.")
+@_since
+@_until
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Of what is printed.",
+)
+def audit_replay(
+    paths: tuple[Path, ...],
+    policy: Path,
+    config: Path,
+    database: str,
+    since: datetime | None,
+    until: datetime | None,
+    style: str,
+) -> None:
+    """Decide on every recorded statement again: who would gain (+) and lose (-) what, or see it otherwise (~).
+
+    It compares the policy of the gateway's settings with the one in FILE, on the tables as they are now; nothing runs.
+    Exit with 1 when they differ.
+    """
+    done = asyncio.run(
+        app.audit_replayed(paths, policy, config, database, audit_tools.stamp(since), audit_tools.stamp(until))
+    )
+    found = done.found()
+    if style == "json":
+        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+    else:
+        click.echo("\n".join(one.words() for one in found) or "no difference")
+    click.echo(done.words(), err=True)
+    if found:
         sys.exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,6 +57,16 @@ def read_from(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
         raise AuditError(f"audit log {path}: {error.strerror}") from error
     whole, feed, _ = content.rpartition(b"\n")
     return [_record(line) for line in whole.split(b"\n") if line], offset + len(whole) + len(feed)
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The whole lines of the log ``path``, without line feeds, one in memory at a time. Raises AuditError."""
+    try:
+        with path.open("rb") as log:
+            while (line := log.readline(MAX_RECORD + 1)).endswith(b"\n"):
+                yield line[:-1]
+    except OSError as error:
+        raise AuditError(f"audit log {path}: {error.strerror}") from error
 
 
 def readable(record: dict[str, Any]) -> str:

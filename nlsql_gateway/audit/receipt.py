@@ -7,7 +7,6 @@ leaf to the root of a tree (RFC 9162, 2.1.3), and the signed head that has this 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -18,7 +17,8 @@ from nlsql_gateway.audit.heads import Digest, SignedHead, checked
 from nlsql_gateway.audit.keys import PublicKeys
 from nlsql_gateway.audit.merkle import Roots, inclusion_ranges, is_included, leaf_hash
 from nlsql_gateway.audit.published import Published
-from nlsql_gateway.audit.record import MAX_RECORD, unseal
+from nlsql_gateway.audit.reading import lines
+from nlsql_gateway.audit.record import unseal
 from nlsql_gateway.errors import AuditError
 
 
@@ -46,7 +46,7 @@ def make(path: Path, name: str, heads: Published) -> Receipt:
     Raises AuditError: there are none, no head covers them, or the log is not the one that was signed.
     """
     for chain in chains(path):
-        if found := _places(chain, name):
+        if chain.exists() and (found := _places(chain, name)):
             return _of(chain, name, found, heads)
     raise AuditError(f"there is no record with the id {name}", hint="nlsql-gateway audit tail shows ids of questions")
 
@@ -98,7 +98,7 @@ def _of(chain: Path, name: str, found: list[int], heads: Published) -> Receipt:
     indexes = [index for index in found if index < head.size]
     roots = [Roots(inclusion_ranges(index, head.size)) for index in indexes]
     kept: dict[int, bytes] = {}
-    for index, line in _lines(chain):
+    for index, line in enumerate(lines(chain)):
         if index >= head.size:
             break
         leaf = leaf_hash(line)
@@ -128,7 +128,7 @@ def _of(chain: Path, name: str, found: list[int], heads: Published) -> Receipt:
 def _covering(chain: Path, found: list[int], heads: Published) -> SignedHead | None:
     """The smallest head of all that is ``found``, else the largest that has its first."""
     best = None
-    first = next(_lines(chain))[1]
+    first = next(lines(chain))
     for mark in heads.of(chain.name, str(_unsealed(first, chain)["hash"])):
         if mark.head.size > found[0]:
             best = mark.head
@@ -141,7 +141,9 @@ def _places(chain: Path, name: str) -> list[int]:
     """Of records with this id, from 0."""
     quoted = json.dumps(name, ensure_ascii=False).encode("utf-8", "replace")
     return [
-        index for index, line in _lines(chain) if b'"id":' + quoted in line and _unsealed(line, chain).get("id") == name
+        index
+        for index, line in enumerate(lines(chain))
+        if b'"id":' + quoted in line and _unsealed(line, chain).get("id") == name
     ]
 
 
@@ -150,16 +152,3 @@ def _unsealed(line: bytes, chain: Path) -> dict[str, Any]:
         return unseal(line)
     except ValueError as error:
         raise AuditError(f"audit log {chain}: {error}", hint="nlsql-gateway audit verify says which record") from error
-
-
-def _lines(chain: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        with chain.open("rb") as log:
-            index = 0
-            while (line := log.readline(MAX_RECORD + 1)).endswith(b"\n"):
-                yield index, line[:-1]
-                index += 1
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise AuditError(f"audit log {chain}: {error.strerror}") from error

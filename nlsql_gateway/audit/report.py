@@ -16,9 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from nlsql_gateway.audit.chains import chains
-from nlsql_gateway.audit.reading import plain
-from nlsql_gateway.audit.record import MAX_RECORD
-from nlsql_gateway.errors import AuditError
+from nlsql_gateway.audit.reading import lines, plain
 
 KEPT: Final = 100_000
 
@@ -71,7 +69,7 @@ def add(found: Report, path: Path, *, since: str = "", until: str = "", aside: C
     """
     for chain in chains(path):
         counting = _Counting(found, since, until or "~", frozenset(aside))
-        for line in _lines(chain):
+        for line in lines(chain):
             found.records += 1
             record = _read(line)
             if record is None:
@@ -193,12 +191,3 @@ class _Counting:
 
     def _is_within(self, time: str) -> bool:
         return self._since <= time < self._until
-
-
-def _lines(chain: Path) -> Iterator[bytes]:
-    try:
-        with chain.open("rb") as log:
-            while (line := log.readline(MAX_RECORD + 1)).endswith(b"\n"):
-                yield line
-    except OSError as error:
-        raise AuditError(f"audit log {chain}: {error.strerror}") from error

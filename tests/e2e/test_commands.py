@@ -181,6 +181,22 @@ def test_who_read_which_table(gateway: RunningGateway) -> None:
     assert (table.returncode, table.stdout.splitlines()[-1]) == (0, "(0 rows)")
 
 
+def test_what_another_policy_would_have_done_with_what_was_recorded(gateway: RunningGateway, tmp_path: Path) -> None:
+    gateway.psql("-c", "SELECT email FROM employees", user="ada")
+    where = (gateway.audit, "-d", gateway.database, "-c", gateway.config)
+    retail = POLICIES / "retail.yaml"
+    same = run("audit", "replay", *where, "--policy", retail)
+    assert (same.stdout, same.returncode) == ("no difference\n", 0)
+    assert "statements decided again under both policies" in same.stderr
+    other = tmp_path / "other.yaml"
+    other.write_text(retail.read_text().replace("hide: [salary]", "hide: [salary, email]", 1))
+    done = run("audit", "replay", *where, "--policy", other, "--format", "json")
+    assert done.returncode == 1, done.stderr
+    lost = [one for one in json.loads(done.stdout) if one["what"] == "public.employees (column_denied)"]
+    assert [(one["user"], one["sign"]) for one in lost] == [("ada", "-")]
+    assert lost[0]["id"] in {record["id"] for record in gateway.records()}
+
+
 def test_the_audit_log_proves_itself(gateway: RunningGateway, tmp_path: Path) -> None:
     gateway.psql("-c", "SELECT 'for the record'")
     assert run("audit", "verify", gateway.audit).returncode == 0
