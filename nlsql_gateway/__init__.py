@@ -14,7 +14,8 @@ The rooms, in the order in which a statement meets them:
 - ``cli``: the commands. ``app``: one function for each. ``serving``: where the parts of a gateway are joined, for one
   process or for several; ``worker``: the program of one of several; ``reader``: the program that reads large texts;
   ``policy_tools``: policy files checked, tested and compared; ``verification``: recorded questions verified;
-  ``printing``: rows as text.
+  ``audit_tools``, ``audit_replay``: the log verified, proved, counted, decided on again; ``audit_serving``: it is
+  signed, by the program ``signer`` that ``keeping`` keeps running; ``printing``: rows as text.
 
 ``downstream`` is towards the client and ``upstream`` towards PostgreSQL, everywhere.
 """

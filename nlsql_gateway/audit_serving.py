@@ -140,6 +140,6 @@ def beside(config: Path) -> Iterator[Callable[[], None]]:
     token(heads)
     keeper = Keeper("signing of the audit log")
     try:
-        yield lambda: keeper.start("audit", "heads", "--config", config.resolve())
+        yield lambda: keeper.start("nlsql_gateway.signer", config.resolve())
     finally:
         keeper.stop()

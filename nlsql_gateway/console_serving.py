@@ -116,7 +116,9 @@ def beside(config: Path) -> Iterator[Callable[[str, int], None]]:
     keeper = Keeper("console")
 
     def start(host: str, port: int) -> None:
-        keeper.start("console", "--config", config.resolve(), "--gateway", f"{_reachable(host)}:{port}")
+        keeper.start(
+            "nlsql_gateway", "console", "--config", config.resolve(), "--gateway", f"{_reachable(host)}:{port}"
+        )
 
     try:
         yield start

@@ -20,15 +20,15 @@ PATIENCE: Final = 10.0
 
 
 class Keeper:
-    """Keeps one command of ours running; ``name`` is what the log calls it."""
+    """Keeps one program of ours running; ``name`` is what the log calls it."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, *arguments: str | Path) -> None:
-        command = [sys.executable, "-P", "-m", "nlsql_gateway", *arguments]
+    def start(self, module: str, *arguments: str | Path) -> None:
+        command = [sys.executable, "-P", "-m", module, *arguments]
         self._thread = threading.Thread(target=self._keep, args=(command,), name=self._name)
         self._thread.start()
 

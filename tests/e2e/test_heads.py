@@ -106,7 +106,7 @@ def signers(pid: int) -> list[int]:
     found = [
         int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()
     ]
-    return [one for one in found if b"\0heads\0" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    return [one for one in found if b"\0nlsql_gateway.signer\0" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 
 def test_what_is_recorded_is_signed_and_published(
