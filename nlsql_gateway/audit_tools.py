@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,11 @@ from nlsql_gateway import audit
 from nlsql_gateway.admission.looking import VALUES
 from nlsql_gateway.audit import receipt as receipts
 from nlsql_gateway.audit import report as counting
+from nlsql_gateway.audit import searching
 from nlsql_gateway.audit.keys import key_id, make_key, public_keys, public_path, signing_key
 from nlsql_gateway.audit.published import Published
 from nlsql_gateway.audit.schema import schema as schema
+from nlsql_gateway.audit.searching import Wanted
 from nlsql_gateway.config_audit import Audit
 from nlsql_gateway.errors import AuditError, ConfigError
 from nlsql_gateway.printing import rendered
@@ -154,7 +157,44 @@ def report(paths: Sequence[Path], since: datetime | None, until: datetime | None
 
 def stamp(moment: datetime | None) -> str:
     """As records have it; without a zone it is UTC."""
-    if moment is None:
+    aware = _aware(moment)
+    if aware is None:
         return ""
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def search(
+    path: Path,
+    since: datetime | None,
+    until: datetime | None,
+    style: str,
+    *,
+    most: int,
+    user: str,
+    relation: str,
+    verdict: str | None,
+    words: str,
+) -> Iterator[str]:
+    """Lines, readable or JSON, of the newest ``most`` decisions that fit. Raises AuditError."""
+    wanted = Wanted(user, relation, verdict or "", words, _aware(since), _aware(until))
+    if not any(chain.exists() for chain in audit.chains(path)):
+        raise AuditError(f"audit log {path}: there is none")
+    cursor: tuple[int, ...] | None = None
+    while most:
+        found = searching.search(path, wanted, cursor, most=min(most, _PAGE))
+        for entry in found.entries:
+            record = entry.record
+            yield (
+                json.dumps(record) if style == "json" else f"{audit.plain(str(record['id']))}  {audit.readable(record)}"
+            )
+        most -= len(found.entries)
+        cursor = found.older
+        if cursor is None:
+            return
+
+
+_PAGE = 500

@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -183,4 +184,36 @@ def audit_replay(
         click.echo("\n".join(one.words() for one in found) or "no difference")
     click.echo(done.words(), err=True)
     if found:
+        sys.exit(1)
+
+
+@audit.command("search")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--user", default="", metavar="USER", help="Who sent it, whole.")
+@click.option("--table", "relation", default="", metavar="TABLE", help="That it reads, or a part of its name.")
+@click.option(
+    "--verdict",
+    type=click.Choice(["allow", "deny", "error", "shadow"]),
+    default=None,
+    help="What became of it; shadow: it ran, and would have been refused or changed.",
+)
+@click.option("--words", default="", metavar="TEXT", help="In its text, its question, the answer or the reason.")
+@_since
+@_until
+@click.option("-n", "--lines", "most", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: whole records, one a line.",
+)
+def audit_search(path: Path, since: datetime | None, until: datetime | None, style: str, **wanted: Any) -> None:
+    """Find decisions in the logs of PATH, the newest first, each with its id. Exit with 1 when there is none."""
+    found = False
+    for line in audit_tools.search(path, since, until, style, **wanted):
+        click.echo(line)
+        found = True
+    if not found:
         sys.exit(1)

@@ -155,6 +155,22 @@ def test_every_record_of_a_real_gateway_is_what_the_schema_says(gateway: Running
         validator.validate(record)
 
 
+def test_decisions_are_found(gateway: RunningGateway, tmp_path: Path) -> None:
+    gateway.psql("-c", "SELECT 'needle', name FROM products LIMIT 1", user="emil")
+    (record,) = (one for one in gateway.records() if "needle" in str(one.get("text")))
+    done = run("audit", "search", gateway.audit, "--words", "NEEDLE", "--table", "products", "--user", "emil")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{record['id']}  ")
+    whole = run(
+        "audit", "search", gateway.audit, "-n", 1, "--format", "json", "--verdict", "allow", "--words", "needle"
+    )
+    assert json.loads(whole.stdout) == record
+    for nothing in (("--user", "nora"), ("--verdict", "deny"), ("--until", "2020-01-01"), ("--since", "2100-01")):
+        done = run("audit", "search", gateway.audit, "--words", "needle", *nothing)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    assert run("audit", "search", tmp_path / "nothing").returncode == 2
+
+
 def test_who_read_which_table(gateway: RunningGateway) -> None:
     def told() -> dict[tuple[str, str], dict[str, int]]:
         done = run("audit", "report", gateway.audit, "--format", "json")
