@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help docs install demo test test-pure test-torch fuzz proof leaks kills suites bi check lint types imports bench format clean shots lock sbom
+.PHONY: help docs install demo test test-pure test-torch fuzz proof leaks kills soak suites bi check lint types imports bench format clean shots lock sbom
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ leaks: install ## random statements on poisoned hidden rows: no answer may depen
 
 kills: install ## SIGKILL for gateway, PostgreSQL and Triton under load: its own log and the audit log must agree (KILLS=200 SEED=1 WORKERS=1)
 	$(BIN)/python -m tests.kills --kills $(or $(KILLS),200) --workers $(or $(WORKERS),1) $(if $(SEED),--seed $(SEED))
+
+soak: install ## many clients for long, a storm of logins, one hostile client: what is left behind, what others notice (CLIENTS=500 MINUTES=20 WORKERS=1)
+	$(BIN)/python -m tests.soak --clients $(or $(CLIENTS),500) --minutes $(or $(MINUTES),20) --workers $(or $(WORKERS),1)
 
 suites: install ## other projects' own tests, through the gateway (SUITE=asyncpg: that one alone)
 	$(if $(SUITE),,$(BIN)/python -m tests.drivers.regress)

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +35,7 @@ name: kills
 users: {ada: {roles: analyst}}
 roles:
   analyst:
-    read: [public.customers]
+    read: [public.customers, public.orders, public.numbers]
     rows: [{tables: public.customers, using: region = 'East'}]
 """
 
@@ -55,6 +55,12 @@ class House:
     _gateway: subprocess.Popen[str] | None = None
 
     @property
+    def pid(self) -> int:
+        """Of the gateway."""
+        assert self._gateway is not None
+        return self._gateway.pid
+
+    @property
     def audit(self) -> Path:
         return self.folder / "audit.jsonl"
 
@@ -65,7 +71,7 @@ class House:
                 assert self._gateway is not None
                 self._gateway.kill()
             case "worker":
-                os.kill(chance.choice(self._children()), signal.SIGKILL)
+                os.kill(chance.choice(self.workers_running()), signal.SIGKILL)
             case "backend":
                 found = self.postgres.execute(
                     "SELECT pid FROM pg_stat_activity WHERE application_name = 'crowd' ORDER BY random() LIMIT 1"
@@ -143,10 +149,9 @@ class House:
             log.write(line[: chance.randrange(1, len(line))])
         self.torn += 1
 
-    def _children(self) -> list[int]:
-        assert self._gateway is not None
-        pid = self._gateway.pid
-        children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    def workers_running(self) -> list[int]:
+        """Their processes; none: the gateway is one process."""
+        children = map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
         return [one for one in children if b"nlsql_gateway.worker" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
     def _start_postgres(self) -> None:
@@ -159,15 +164,21 @@ class House:
                 time.sleep(0.1)
 
 
+LOGGING: Final = {"log_line_prefix": PREFIX, "log_statement": "all", "restart_after_crash": "on"}
+"""Of PostgreSQL."""
+
+
 @contextmanager
-def house(folder: Path, *, workers: int = 1) -> Iterator[House]:
-    settings = {"log_line_prefix": PREFIX, "log_parameter_max_length": "-1", "restart_after_crash": "on"}
+def house(
+    folder: Path, *, workers: int = 1, tables: str = TABLES, server: Mapping[str, str] = LOGGING
+) -> Iterator[House]:
+    """``server``: settings of PostgreSQL."""
     with (
-        EmbeddedPostgres(folder / "server", _free_port(), log_statement="all", settings=settings) as postgres,
+        EmbeddedPostgres(folder / "server", _free_port(), settings=server) as postgres,
         scripted(folder, _free_port()) as triton,
     ):
         postgres.execute(f"CREATE DATABASE {DATABASE}")
-        postgres.execute(TABLES, DATABASE)
+        postgres.execute(tables, DATABASE)
         triton.script({"contains": "", "text": "SELECT count(*) AS customers FROM customers"})
         (folder / "policy.yaml").write_text(POLICY)
         users.add(folder / "users.txt", "ada", PASSWORDS["ada"])
