@@ -42,14 +42,15 @@ from nlsql_gateway.server.listener import Gateway, Share
 from nlsql_gateway.server.policy_file import PolicyFile
 from nlsql_gateway.server.postgres import Databases
 from nlsql_gateway.server.semantics_file import SemanticsFile
+from nlsql_gateway.server.watched_paths import WatchedPaths, read_at_login
 from nlsql_gateway.server.workers import Workers, obey, private_folder, reserved_port, take_job
 
 
 def serve(config: Path, *, ready: Callable[[str, int], None]) -> None:
     """Serve until SIGTERM or SIGINT; then stop accepting, let what runs finish, and return. Raises ConfigError.
 
-    Policy and semantics are read again when their files change, and at SIGHUP, as are then the certificates and the
-    users file. With ``listen.workers`` this process only keeps the workers.
+    Policy, semantics, certificates and the users file are read again when they change, and at SIGHUP. With
+    ``listen.workers`` this process only keeps the workers.
     """
     settings = load(config)
     log.configure(settings.log.level, settings.log.format)
@@ -196,7 +197,7 @@ def _serve(
                 for file in files:
                     file.say()
                     file.reload()  # what a worker is started again with may be older than the file
-                async with _watched(*files):
+                async with _watched(*files, WatchedPaths(read_at_login(settings), gateway.reload)):
                     await gateway.serve(ready=ready)
         finally:
             sink.close()
@@ -205,7 +206,7 @@ def _serve(
 
 
 @asynccontextmanager
-async def _watched(*files: PolicyFile | SemanticsFile) -> AsyncIterator[None]:
+async def _watched(*files: PolicyFile | SemanticsFile | WatchedPaths) -> AsyncIterator[None]:
     """The files are watched meanwhile. What is raised comes out as it is, in no group."""
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:

@@ -232,6 +232,8 @@ class Gateway:
                 packet = await first_packets(pipe, authentication.tls)
                 if isinstance(packet, downstream.CancelRequest):
                     return packet
+                if self._stopping.is_set():
+                    raise AuthenticationError("the gateway is shutting down", sqlstate="57P03")
                 if self._headcount.total > listen.max_clients:
                     raise AuthenticationError("sorry, too many clients already", sqlstate="53300")
                 login = checked(packet, pipe)

@@ -7,7 +7,7 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
+from nlsql_gateway.server.users import add
 from tests.e2e import harness
 from tests.e2e.conftest import POLICIES
 from tests.e2e.harness import PASSWORDS, RunningGateway
@@ -40,6 +41,7 @@ def encrypted(
         role=postgres.superuser,
         password=postgres.password,
         listen={"workers": getattr(request, "param", 1), "tls": {**files, "required": True}},
+        auth={"lockout": {"failures": 1000}},  # a test tries until it comes in
     ) as running:
         yield running
 
@@ -72,6 +74,35 @@ def test_sighup_exchanges_the_certificate_and_drops_nobody(encrypted: RunningGat
         with psycopg.connect(encrypted.conninfo(sslmode="require")) as late:
             assert late.execute("SELECT 4").fetchone() == early.execute("SELECT 4").fetchone() == (4,)
     assert encrypted.stop() == 0
+
+
+@pytest.mark.parametrize("encrypted", [1, 2], indirect=True, ids=["alone", "workers"])
+def test_files_that_change_are_read_again_without_a_signal(encrypted: RunningGateway, authority: Authority) -> None:
+    """A certificate and its key, each written anew; the users file exchanged by the command; one that is broken."""
+    before = certificate_of(encrypted.port, authority)
+    tls = yaml.safe_load(encrypted.config.read_text())["listen"]["tls"]
+    exchanged(authority, Path(tls["certificate"]))
+    until(lambda: before not in {certificate_of(encrypted.port, authority) for _ in range(20)})
+    add(encrypted.folder / "users.txt", "newcomer", "newcomer-secret")
+
+    def comes_in() -> bool:
+        try:
+            psycopg.connect(encrypted.conninfo("newcomer", password="newcomer-secret", sslmode="require")).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    until(lambda: all(comes_in() for _ in range(10)))
+    (encrypted.folder / "users.txt").write_text("broken\n")
+    until(lambda: any(event["event"] == "not reloaded" for event in encrypted.log()))
+    assert comes_in()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come true"
+        time.sleep(0.2)
 
 
 def test_asyncpg_and_an_older_psql_come_in(encrypted: RunningGateway, authority: Authority) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres, psql_path
 from tests.server.conftest import Served, Server
+from tests.server.raw import Raw
 
 
 def connect(served: Served, **more: object) -> psycopg.Connection[tuple[object, ...]]:
@@ -311,6 +312,16 @@ def test_a_message_above_the_limit(server: Server) -> None:
     served = server.start(max_message=64 * 1024)
     with connect(served) as connection, pytest.raises(psycopg.OperationalError, match="above the limit"):
         connection.execute("SELECT '" + "x" * 100_000 + "'")
+
+
+def test_a_login_under_way_is_told_that_the_gateway_stops(server: Server) -> None:
+    served = server.start()
+    with connect(served) as busy, Raw("127.0.0.1", served.port) as late:
+        threading.Timer(0.3, lambda: served.call(served.gateway.stop)).start()
+        assert busy.execute("SELECT pg_sleep(1)").fetchone() == ("",)
+        late.startup()
+        fields = late.error()
+        assert (fields["C"], fields["M"]) == ("57P03", "the gateway is shutting down")
 
 
 def test_stopping_lets_what_runs_finish(server: Server) -> None:
