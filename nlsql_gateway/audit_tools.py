@@ -11,10 +11,11 @@ from pathlib import Path
 
 from nlsql_gateway import audit
 from nlsql_gateway.admission.looking import VALUES
+from nlsql_gateway.audit import consistency as proofs
 from nlsql_gateway.audit import receipt as receipts
 from nlsql_gateway.audit import report as counting
 from nlsql_gateway.audit import searching
-from nlsql_gateway.audit.keys import key_id, make_key, public_keys, public_path, signing_key
+from nlsql_gateway.audit.keys import PublicKeys, key_id, make_key, public_keys, public_path, signing_key
 from nlsql_gateway.audit.published import Published
 from nlsql_gateway.audit.schema import schema as schema
 from nlsql_gateway.audit.searching import Wanted
@@ -104,10 +105,23 @@ def _folder(path: Path) -> Path:
 
 def receipt(path: Path, name: str, heads: Path, keys: Sequence[Path]) -> str:
     """The text of a receipt for the record ``name``. Raises AuditError, ConfigError."""
-    published = Published.read(heads, public_keys(keys))
+    return receipts.text(receipts.make(path, name, _published(heads, public_keys(keys))))
+
+
+def consistency(path: Path, old: Path, heads: Path, keys: Sequence[Path]) -> str:
+    """The text of a proof that ``path`` goes on from the first head in ``old``. Raises AuditError, ConfigError."""
+    known = public_keys(keys)
+    kept = _published(old, known).first()
+    if kept is None:
+        raise AuditError(f"signed heads {old}: there is none")
+    return proofs.text(proofs.make(path, kept, _published(heads, known)))
+
+
+def _published(heads: Path, keys: PublicKeys) -> Published:
+    published = Published.read(heads, keys)
     if isinstance(published, audit.Broken):
         raise AuditError(f"signed heads {heads}: {published}")
-    return receipts.text(receipts.make(path, name, published))
+    return published
 
 
 def check_receipt(file: Path, keys: Sequence[Path]) -> tuple[bool, str]:
@@ -118,6 +132,8 @@ def check_receipt(file: Path, keys: Sequence[Path]) -> tuple[bool, str]:
     except OSError as error:
         raise AuditError(f"receipt {file}: {error.strerror}") from error
     try:
+        if _kind(content) == "consistency":
+            return True, _goes_on(proofs.check(content, known))
         found, records = receipts.check(content, known)
     except ValueError as error:
         return False, f"not proved: {error}"
@@ -127,6 +143,18 @@ def check_receipt(file: Path, keys: Sequence[Path]) -> tuple[bool, str]:
         for entry, record in zip(found.entries, records, strict=True)
     ]
     return True, "\n".join([f"proved: {audit.plain(found.id)} in {audit.plain(head.chain)}, by {head}", *shown])
+
+
+def _kind(content: bytes) -> object:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return found.get("kind") if isinstance(found, dict) else None
+
+
+def _goes_on(found: proofs.Consistency) -> str:
+    return f"proved: {audit.plain(found.new.chain)}, by {found.new}, goes on from the log of {found.old}"
 
 
 def write_new(path: Path, text: str) -> None:

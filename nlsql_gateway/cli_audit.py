@@ -92,12 +92,7 @@ def audit_receipt(path: Path, record: str, heads: Path, keys: tuple[Path, ...], 
 
     ID is that of a decision or execution; its outcome comes with it. The receipt shows these records and no other.
     """
-    text = audit_tools.receipt(path, record, heads, keys)
-    if out is None:
-        click.echo(text, nl=False)
-    else:
-        audit_tools.write_new(out, text)
-        click.echo(f"written to {out}")
+    _give(audit_tools.receipt(path, record, heads, keys), out)
 
 
 @audit.command("check-receipt")
@@ -106,7 +101,8 @@ def audit_receipt(path: Path, record: str, heads: Path, keys: tuple[Path, ...], 
 def audit_check_receipt(file: Path, keys: tuple[Path, ...]) -> None:
     """Prove that the records of a receipt stood in the log that was signed; needs nothing but the public key.
 
-    Exit codes: 0 proved, the records are shown; 1 not; 2 unreadable.
+    Of a consistency proof, that the newer log goes on from the older one. Exit codes: 0 proved, what it is about is
+    shown; 1 not; 2 unreadable.
     """
     proved, message = audit_tools.check_receipt(file, keys)
     click.echo(message)
@@ -217,3 +213,25 @@ def audit_search(path: Path, since: datetime | None, until: datetime | None, sty
         found = True
     if not found:
         sys.exit(1)
+
+
+@audit.command("consistency")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("old", type=_FILE)
+@click.option("--heads", required=True, type=_FILE, metavar="FILE", help="Signed heads of PATH, the newest among them.")
+@_key
+@click.option("--out", type=_FILE, metavar="FILE", help="Where to write it; default: standard output.")
+def audit_consistency(path: Path, old: Path, heads: Path, keys: tuple[Path, ...], out: Path | None) -> None:
+    """Prove that PATH goes on from a head that somebody kept: the one in OLD, of several the first.
+
+    The proof has no record of the log; audit check-receipt checks it.
+    """
+    _give(audit_tools.consistency(path, old, heads, keys), out)
+
+
+def _give(text: str, out: Path | None) -> None:
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        audit_tools.write_new(out, text)
+        click.echo(f"written to {out}")

@@ -5,9 +5,9 @@ A *sink* keeps records (``sink.py``); ``FileSink`` chains them by their hashes i
 knows where the chain ends. One audit path may have several such *chains*, one for each worker (``chains.py``).
 ``verify`` finds the first bad record; ``reading.py`` shows records to people. ``merkle.py`` has trees over a log and
 proofs from them. A *head* that is signed (``heads.py``, not the head file) says what a log was at some moment;
-``signing.py`` signs heads with a key of ``keys.py``, ``published.py`` reads them, and
-``receipt.py`` proves one entry by one of them. ``schema.py`` says what a record is made of,
-``report.py`` who read which table.
+``signing.py`` signs heads with a key of ``keys.py``, ``published.py`` reads them, ``receipt.py`` proves an entry by one
+of them, ``consistency.py`` that one goes on from another. ``schema.py`` says what a record is made of, ``report.py``
+who read which table.
 """
 
 from nlsql_gateway.audit.chains import Held, Tail, chain_path, chains, verify_all

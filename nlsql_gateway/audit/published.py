@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from nlsql_gateway.audit.heads import MAX_HEAD, Mark, checked, parse
+from nlsql_gateway.audit.heads import MAX_HEAD, Mark, SignedHead, checked, parse
 from nlsql_gateway.audit.keys import PublicKeys
 from nlsql_gateway.audit.verify import Broken
 from nlsql_gateway.errors import AuditError
@@ -37,6 +37,9 @@ class Published:
             chains.add(head.chain)
             end += len(line) + 1
         return cls(path, end, number, frozenset(chains))
+
+    def first(self) -> SignedHead | None:
+        return next((parse(line) for _, line in _lines(self.path, self.end)), None)
 
     def of(self, chain: str, log: str) -> Iterator[Mark]:
         """Heads of the log named ``log``, wherever its file is, and of whatever was in the file ``chain``."""

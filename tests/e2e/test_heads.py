@@ -141,6 +141,14 @@ def test_an_entry_is_proved_to_whoever_has_the_public_key(
     assert checked.returncode == 0
     assert "proved: " in checked.stdout
     assert "for the record" in checked.stdout
+    lines = (tmp_path / "elsewhere/heads.jsonl").read_text().splitlines(keepends=True)
+    (away / "kept.jsonl").write_text(lines[0])
+    again = ["--heads", tmp_path / "elsewhere/heads.jsonl", "--key", away / "key.pub"]
+    done = run("audit", "consistency", tmp_path / "audit.jsonl", away / "kept.jsonl", *again, "--out", away / "proof")
+    assert done.returncode == 0, done.stderr
+    checked = run("audit", "check-receipt", away / "proof", "--key", away / "key.pub")
+    assert (checked.returncode, checked.stdout[:8]) == (0, "proved: ")
+    assert "goes on from the log of the head signed" in checked.stdout
     content = (away / "receipt.json").read_text()
     (away / "receipt.json").write_text(content.replace("for the record", "for the recorD"))
     checked = run("audit", "check-receipt", away / "receipt.json", "--key", away / "key.pub")
