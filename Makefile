@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 # A superset of what setup.py compiles: an edit there must never leave an older compiled module in its place.
-HOT := $(foreach room,admission audit policy server sql wire,$(wildcard nlsql_gateway/$(room)/*.py))
+HOT := nlsql_gateway/figures.py $(foreach room,admission audit policy server sql wire,$(wildcard nlsql_gateway/$(room)/*.py))
 
 $(VENV)/.compiled: $(VENV)/.installed setup.py $(HOT)
 	@find . -name '*.so' -not -path './$(VENV)/*' -delete

@@ -17,8 +17,12 @@ COMPILED = [
         f"nlsql_gateway/wire/{name}.py"
         for name in ("downstream", "framing", "messages", "replies", "states", "upstream")
     ),
+    "nlsql_gateway/figures.py",
     *(f"nlsql_gateway/audit/{name}.py" for name in ("head", "record", "sink")),
-    *(f"nlsql_gateway/admission/{name}.py" for name in ("gate", "reading", "remembered", "standing", "values")),
+    *(
+        f"nlsql_gateway/admission/{name}.py"
+        for name in ("figures", "gate", "reading", "remembered", "standing", "values")
+    ),
     *(
         f"nlsql_gateway/server/{name}.py"
         for name in (

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from nlsql_gateway.config_audit import Audit, Heads
 from nlsql_gateway.config_console import Console
 from nlsql_gateway.config_login import Lockout
+from nlsql_gateway.config_metrics import Metrics
 from nlsql_gateway.config_types import Bytes, Seconds, Section
 from nlsql_gateway.errors import ConfigError
 
@@ -290,6 +291,7 @@ class Settings(BaseSettings):
     "The policy file."
     audit: Audit = Audit()
     log: Log = Log()
+    metrics: Metrics = Metrics()
     console: Console | None = None
 
     @model_validator(mode="after")

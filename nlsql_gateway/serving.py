@@ -33,6 +33,7 @@ from nlsql_gateway.ask.triton import TritonGenerator
 from nlsql_gateway.audit import FileSink, Sink
 from nlsql_gateway.config import Settings, load
 from nlsql_gateway.errors import ConfigError
+from nlsql_gateway.observing.watch import watched
 from nlsql_gateway.policy import Policy
 from nlsql_gateway.policy import load as load_policy
 from nlsql_gateway.policy.masks import HASH_KEY
@@ -197,7 +198,11 @@ def _serve(
                 for file in files:
                     file.say()
                     file.reload()  # what a worker is started again with may be older than the file
-                async with _watched(*files, WatchedPaths(read_at_login(settings), gateway.reload)):
+                worker = job.share.worker if job.share else 0
+                async with (
+                    _watched(*files, WatchedPaths(read_at_login(settings), gateway.reload)),
+                    watched(settings, gateway, gate, sink, log_path, files, logger, worker=worker),
+                ):
                     await gateway.serve(ready=ready)
         finally:
             sink.close()

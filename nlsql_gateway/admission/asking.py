@@ -89,6 +89,8 @@ class Asking:
     "Of one look into the data on behalf of the person who asks; 0: none."
     vocabularies: Vocabularies = field(default_factory=lambda: Vocabularies(0, 0))
     "What people's columns hold."
+    verified: int = 0
+    "How many questions were answered from what somebody has verified."
     _looked: float = -LOOK_S
     _serving: str = ""
     "What serves, as it last said."
@@ -142,6 +144,7 @@ class Asking:
         else:
             answer = await _verified(asked, meanings, schema, check)
             if answer is not None:
+                self.verified += 1
                 return answer
             if before is not None and not followups.goes_on(asked.words, lambda: followups.nouns(schema())):
                 before = None

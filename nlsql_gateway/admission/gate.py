@@ -11,6 +11,7 @@ from nlsql_gateway.admission import table_function
 from nlsql_gateway.admission.asking import Asked, Asking
 from nlsql_gateway.admission.cost import within
 from nlsql_gateway.admission.elsewhere import LARGE, Elsewhere, Read
+from nlsql_gateway.admission.figures import Figures
 from nlsql_gateway.admission.looking import Looking
 from nlsql_gateway.admission.reading import failed, judge_batch, judged, versions_of
 from nlsql_gateway.admission.remembered import Context, Remembered
@@ -19,7 +20,7 @@ from nlsql_gateway.admission.telling import tell
 from nlsql_gateway.admission.values import Admitted, Client, Database, Judgement, Outcome, Refused
 from nlsql_gateway.admission.wording import explanation, notice
 from nlsql_gateway.ask import Answer, Dialogue, Problem, normal
-from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Sink
+from nlsql_gateway.audit import DecisionRecord, ExecutionRecord, OutcomeRecord, Record, Sink
 from nlsql_gateway.errors import GatewayError, LimitError, UpstreamError
 from nlsql_gateway.policy import Policy, Reason
 from nlsql_gateway.sql import Catalog, Kind, Question, classify
@@ -45,7 +46,8 @@ class Admission:
     new_id: Callable[[], str]
     elsewhere: Elsewhere | None = None
     "Where large texts are read; None: here, and everybody waits meanwhile."
-    _remembered: Remembered = field(default_factory=Remembered)
+    figures: Figures = field(default_factory=Figures)
+    remembered: Remembered = field(default_factory=Remembered)
     _refreshed: dict[str, float] = field(default_factory=dict)
     _kept: Callable[[], Awaitable[None]] | None = None
     _standings: Standings = field(init=False)
@@ -55,30 +57,32 @@ class Admission:
 
     def admit_now(self, text: str, client: Client) -> Admitted | Refused | None:
         """Admit ``text`` without awaiting anything; None when that cannot be: then call ``admit``."""
+        began = self.monotonic()
         standing = self._standings.of(client, self.policy(), self.database)
         if not standing.is_known:
             return None
         client = standing.client
-        known = self._remembered.get(standing.context, text)
+        known = self.remembered.get(standing.context, text)
         if known is not None:
-            return self._record(text, client, known[0], known[1], standing.context)
+            return self._record(text, client, known[0], known[1], began, standing.context)
         if self.elsewhere is not None and len(text) > LARGE:
             return None
         if self.policy().limits_of(client.principal).cost is not None or possible(text):
             return None  # the server, or the model, is asked
         judgement = self._judge_now(text, client)
-        return None if judgement is None else self._record(text, client, judgement, judgement.sql)
+        return None if judgement is None else self._record(text, client, judgement, judgement.sql, began)
 
     async def admit(self, text: str, client: Client, dialogue: Dialogue | None = None) -> Admitted | Refused:
         """Admit ``text``. Cancel the task to cancel a question; that is recorded too. ``dialogue``: the session's."""
+        began = self.monotonic()
         client = self._standings.of(client, self.policy(), self.database).client
         try:
             judgement = await self._judge(text, client, dialogue or Dialogue())
         except asyncio.CancelledError:
             cancelled = Judgement("error", sqlstate="57014", reason="cancelled", question=_words(text))
-            self._record(text, client, cancelled, "")
+            self._record(text, client, cancelled, "", began)
             raise
-        return self._record(text, client, judgement, judgement.sql)
+        return self._record(text, client, judgement, judgement.sql, began)
 
     def current(self, admitted: Admitted, client: Client) -> bool:
         """Whether policy and catalog that admitted this are in force, and the roles count; if not, admit it again."""
@@ -97,7 +101,7 @@ class Admission:
     def executing(self, admitted: Admitted, client: Client, parameters: Sequence[str | None]) -> str:
         """Record that a prepared statement is about to run; the id of that record, for ``close``."""
         record_id = self.new_id()
-        self.sink.add(
+        self._add(
             ExecutionRecord(
                 record_id,
                 self.clock(),
@@ -111,7 +115,8 @@ class Admission:
 
     def close(self, record_id: str, client: Client, outcome: Outcome) -> None:
         """Record how a run ended."""
-        self.sink.add(
+        self.figures.ran(outcome)
+        self._add(
             OutcomeRecord(
                 record_id,
                 self.clock(),
@@ -133,7 +138,7 @@ class Admission:
 
         Raises AuditError: none is kept. So there must be one caller, who knows everybody who waits for a record.
         """
-        self.sink.flush()
+        self.figures.keep(self.sink.flush, self.monotonic)
 
     async def judge(self, text: str, client: Client) -> Judgement:
         """The judgement on ``text``, questions answered and the catalog read where needed; records nothing.
@@ -146,14 +151,14 @@ class Admission:
         """``judge``; ``client`` as its standing has it, here and below."""
         standing = self._standings.of(client, self.policy(), self.database)
         context = (*standing.context[:2], client.principal.known_as)
-        known = self._remembered.get(context, text) if standing.is_known else None
+        known = self.remembered.get(context, text) if standing.is_known else None
         if known is not None:
             return known[0] if known[0].sql == known[1] else replace(known[0], sql=known[1])
         judgement = await self._judge_calls(text, client, dialogue) or await self._judge_read(text, client, dialogue)
         if judgement.verdict == "allow" and judgement.limits.cost is not None:
             judgement = await within(judgement, self.database(client.database))
             if judgement.verdict == "allow" and judgement.question is None:
-                self._remembered.put_exact((*judgement.versions, client.principal.known_as), text, judgement)
+                self.remembered.put_exact((*judgement.versions, client.principal.known_as), text, judgement)
         return judgement
 
     async def _judge_read(self, text: str, client: Client, dialogue: Dialogue | None = None) -> Judgement:
@@ -193,7 +198,7 @@ class Admission:
             return judgement if final else None
         if judgement is not None and judgement.limits.cost is None:  # else the literals count: see ``judge``
             context = (*versions_of(policy, catalog), client.principal.known_as)
-            self._remembered.put(
+            self.remembered.put(
                 context,
                 text,
                 judgement,
@@ -211,12 +216,12 @@ class Admission:
         if catalog is None and not policy.pass_through:
             return None
         context = (*versions_of(policy, catalog), client.principal.known_as)
-        wanted = self._remembered.wants_sample(context, text)
+        wanted = self.remembered.wants_sample(context, text)
         judgement, sample = await self._read_elsewhere(text, client, elsewhere, policy, catalog, with_sample=wanted)
         if judgement is not None and judgement.reason == Reason.UNKNOWN_NAME.value:
             return judgement if final else None
         if judgement is not None and judgement.limits.cost is None:
-            self._remembered.put(context, text, judgement, lambda _: sample, blind=policy.pass_through)
+            self.remembered.put(context, text, judgement, lambda _: sample, blind=policy.pass_through)
         return judgement
 
     async def _read_elsewhere(
@@ -304,7 +309,7 @@ class Admission:
             return None
         return Looking(
             judge=lambda sql: self._judge_answer(sql, client, policy, catalog),
-            record=lambda sql, judgement: self._record(sql, client, judgement, judgement.sql).record_id,
+            record=lambda sql, found: self._record(sql, client, found, found.sql, None).record_id,
             close=lambda record_id, outcome: self.close(record_id, client, outcome),
             kept=kept,
             in_force=lambda: self.policy() is policy,
@@ -317,7 +322,7 @@ class Admission:
         """Untrusted text from a model: exactly one SELECT, then decided on as if a person had typed it."""
         versions = versions_of(policy, catalog)
         context = (*versions, client.principal.known_as)
-        known = self._remembered.get(context, sql)
+        known = self.remembered.get(context, sql)
         if known is not None and [one.kind for one in known[0].statements] == [Kind.SELECT]:
             return replace(known[0], sql=known[1])
         try:
@@ -335,23 +340,35 @@ class Admission:
             )
         judgement = judge_batch(sql, batch, client.principal, policy, catalog)
         if judgement.limits.cost is None:
-            self._remembered.put_exact(context, sql, judgement)
+            self.remembered.put_exact(context, sql, judgement)
         return judgement
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self.clock() / 1e9, UTC).date()
 
+    def _add(self, record: Record) -> None:
+        self.sink.add(record)
+        self.figures.added(self.monotonic)
+
     def _record(
-        self, text: str, client: Client, judgement: Judgement, sql: str, versions: Context | None = None
+        self,
+        text: str,
+        client: Client,
+        judgement: Judgement,
+        sql: str,
+        began: float | None,
+        versions: Context | None = None,
     ) -> Admitted | Refused:
         """``sql`` is what an allowing judgement says of this very text; its own ``sql`` may be that of another one.
 
-        ``versions`` may be given to spare making them.
+        ``began``: when it came; None: a look of our own. ``versions`` are those of a judgement that was remembered.
         """
         record_id = self.new_id()
         allowed = judgement.verdict == "allow"
         sent = sql if allowed else None
-        self.sink.add(DecisionRecord(record_id, self.clock(), text, sent, client.origin, judgement.ruling))
+        self._add(DecisionRecord(record_id, self.clock(), text, sent, client.origin, judgement.ruling))
+        seconds = None if began is None else self.monotonic() - began
+        self.figures.decided(judgement, seconds, remembered=versions is not None)
         if allowed:
             return Admitted(
                 record_id,

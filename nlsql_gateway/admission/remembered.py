@@ -66,6 +66,11 @@ class Remembered:
     "By the context and what stands between the literals."
     _shapes_size: int = 0
 
+    @property
+    def count(self) -> int:
+        """Texts and shapes that are known."""
+        return len(self._exact) + len(self._shapes)
+
     def get(self, context: Context, text: str) -> Known | None:
         found = self._exact.get((*context, text))
         if found is not None:

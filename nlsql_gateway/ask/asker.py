@@ -80,6 +80,11 @@ class Asker:
         self._value_hints = value_hints
 
     @property
+    def generator(self) -> Generator:
+        """As handed in."""
+        return self._generator
+
+    @property
     def model(self) -> str:
         """Its name, as configured."""
         return self._generator.model

@@ -65,6 +65,8 @@ class AnswerCache:
         self._most = entries
         self._known: OrderedDict[Key, Answer] = OrderedDict()
         self._version = ""
+        self.hits = 0
+        self.misses = 0
 
     def __len__(self) -> int:
         return len(self._known)
@@ -77,7 +79,9 @@ class AnswerCache:
         """The answer to the same question; it says that it is ``cached``."""
         answer = self._known.get(key)
         if answer is None:
+            self.misses += 1
             return None
+        self.hits += 1
         self._known.move_to_end(key)
         return replace(answer, attempts=0, cached=True)
 

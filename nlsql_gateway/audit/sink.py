@@ -118,6 +118,14 @@ class FileSink:
         self._kept_seq, self._kept_prev = self._seq, self._prev
         self._size += len(lines)
 
+    def check(self) -> None:
+        """Whether the log is still the file that it was. Raises AuditError."""
+        try:
+            self._look_again = 0.0
+            self._check_file()
+        except OSError as error:
+            raise AuditError(f"the audit log cannot be written: {error.strerror or error}") from error
+
     def close(self) -> None:
         for descriptor in (self._log, self._head):
             if descriptor >= 0:

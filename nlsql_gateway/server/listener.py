@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from weakref import WeakSet
 
 import structlog
@@ -24,6 +24,7 @@ from nlsql_gateway.server.authenticate import Authentication
 from nlsql_gateway.server.cancel import CancelKeys, Place
 from nlsql_gateway.server.cancel_routes import CancelRoutes
 from nlsql_gateway.server.connect import UpstreamConnection, send_cancel
+from nlsql_gateway.server.figures import Figures
 from nlsql_gateway.server.gate import Gate
 from nlsql_gateway.server.headcount import Headcount
 from nlsql_gateway.server.keepalive import keep_alive
@@ -94,10 +95,24 @@ class Gateway:
         self._closing: WeakSet[Pipe] = WeakSet()
         "Whose time is over; a transport keeps its pipe until it is gone."
         self._headcount = Headcount(share.headcount, share.worker, share.workers) if share else Headcount()
+        self.figures = Figures()
+        self._listening = False
         self._stopping = asyncio.Event()
         self._left = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._turn: Turn
+
+    @property
+    def state(self) -> Literal["starting", "serving", "stopping"]:
+        if self._stopping.is_set():
+            return "stopping"
+        return "serving" if self._listening else "starting"
+
+    def clients(self) -> dict[str, int]:
+        """Now, by what they do."""
+        busy = sum(session.is_busy for session in self._sessions)
+        known = len(self._sessions)
+        return {"login": max(0, self._headcount.clients - known), "busy": busy, "idle": known - busy}
 
     def stop(self) -> None:
         """Accept no more, let what runs end, then ``serve`` returns. A second call ends at once."""
@@ -141,6 +156,7 @@ class Gateway:
             port = server.sockets[0].getsockname()[1]
             self._log.info("ready", host=listen.host, port=port)
             gc.freeze()  # what is there now stays: the collector need not walk it each time
+            self._listening = True
             ready(listen.host, port)
             await self._stopping.wait()
             server.close()
@@ -183,6 +199,7 @@ class Gateway:
     async def _client(self, pipe: Pipe) -> None:
         """One client from accept to end; whatever happens to it stays with it."""
         self._headcount.clients += 1
+        self.figures.accepted += 1
         self._pipes.add(pipe)
         peer = pipe.transport.get_extra_info("peername")
         connection = uuid.uuid4().hex
@@ -194,6 +211,7 @@ class Gateway:
             if isinstance(login, downstream.CancelRequest):
                 # The connection is closed after the upstream was told: a client may wait for that.
                 self._headcount.clients -= 1  # it is none, and takes nobody's place
+                self.figures.cancels += 1
                 try:
                     await self._cancels.request(login, address)
                 finally:
@@ -207,14 +225,17 @@ class Gateway:
                     upstream = await self._opening.open(pipe, login, log)
                 await self._join(pipe, login, upstream, connection, log)
         except Refused as error:  # the login was the upstream's to decide, and its word goes to the client as it is
+            self.figures.refused.add(error.fault.sqlstate)
             log.info("connection refused", sqlstate=error.fault.sqlstate, problem=error.fault.text)
             pipe.write(error.whole)
         except GatewayError as error:
+            self.figures.refused.add(error.sqlstate)
             log.info("connection refused", sqlstate=error.sqlstate, problem=error.message, detail=error.detail)
             pipe.write(fault("FATAL", error.sqlstate, error.message, hint=error.hint).encode())
         except OSError as error:
             log.debug("connection lost", problem=str(error))  # a health check says no more than it must
         except Exception:  # in full to the log, nothing of it to the peer; the others go on
+            self.figures.failed += 1
             log.exception("connection failed")
             pipe.write(fault("FATAL", "XX000", "internal error of the gateway").encode())
         finally:
@@ -296,6 +317,7 @@ class Gateway:
                     ]
                 )
             )
+            self.figures.joined += 1
             log.info("connected", user=login.user, database=login.database, tls=pipe.is_encrypted)
             if self._stopping.is_set():
                 session.shut_down()

@@ -43,6 +43,21 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND r.rolname::text = ANY ($1:
 _WORDS: Final = ("is a superuser", "bypasses row security", "may replicate", "may create roles", "may create databases")
 
 
+async def reachable(upstream: Upstream, password: str | None, database: str) -> None:
+    """Log in as the service role. Raises UpstreamError when that is not possible.
+
+    A server that says only then that there is no such database, or that the role may not enter it, has let it in
+    (PostgreSQL looks at these after the login).
+    """
+    try:
+        connection = await ServiceLogin(upstream, password, None).connect(database=database)
+    except UpstreamError as error:
+        if error.sqlstate not in ("3D000", "42501"):
+            raise
+    else:
+        connection.terminate()
+
+
 async def probe(upstream: Upstream, password: str | None, database: str, pins: Mapping[str, str] | None = None) -> Role:
     """Log in as the service role and look at it; behind a pooler also at its settings, which ``pins`` must be.
 

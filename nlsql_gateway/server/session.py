@@ -126,6 +126,11 @@ class Session:
             self._upstream.close(FAREWELL)
             self._downstream.close(FAREWELL)
 
+    @property
+    def is_busy(self) -> bool:
+        """Something runs, or is asked."""
+        return self._asking is not None or len(self._conversation.replies) > 0
+
     async def cancel(self) -> None:
         """The client's CancelRequest: stop a question, or have the upstream stop what it runs.
 

@@ -46,6 +46,8 @@ class WatchedFile(Generic[_T]):
         self._value = load(text)
         self.text = text
         "Of what is in force."
+        self.is_refused = False
+        "The file holds something else, which cannot be used; the log says why."
         self._seen = self._looked = self._look()
         self._asked = False
 
@@ -91,7 +93,9 @@ class WatchedFile(Generic[_T]):
         self._seen, self._asked = self._looked, False
         if problem:
             self._refused(problem)
-        elif text != self._read:
+        elif text == self._read:
+            self.is_refused = text != self.text
+        else:
             self._read = text
             try:
                 self._replace(text, self._load(text))
@@ -104,7 +108,7 @@ class WatchedFile(Generic[_T]):
         if fixed := self.fixed(self._value, value):
             self._refused(f"{self._path}: {fixed} cannot change while connections are open", "restart the gateway")
             return
-        self._value, self.text = value, text
+        self._value, self.text, self.is_refused = value, text, False
         self.say()
 
     def _look(self) -> Seen:
@@ -115,5 +119,6 @@ class WatchedFile(Generic[_T]):
         return (found.st_mtime_ns, found.st_size, found.st_ino)
 
     def _refused(self, problem: str, hint: str = "") -> None:
+        self.is_refused = True
         if self._log is not None:
             self._log.error(f"{self.what} not reloaded: the one before stays in force", problem=problem, hint=hint)

@@ -71,7 +71,7 @@ def seen(judgement: Judgement | None) -> Judgement | None:
 def known(admission: Admission, text: str, who: Client) -> Judgement | None:
     standing = admission._standings.of(who, admission.policy(), admission.database)
     assert standing.is_known
-    found = admission._remembered.get(standing.context, text)
+    found = admission.remembered.get(standing.context, text)
     return None if found is None else replace(found[0], sql=found[1])
 
 
@@ -209,11 +209,11 @@ def _changed(pieces: list[str], values: list[str | None], step: int) -> str:
 
 def test_the_stores_are_bounded() -> None:
     admission, eva = gate(policy()), client("eva")
-    admission._remembered = Remembered(entries=10, characters=2000)
+    admission.remembered = Remembered(entries=10, characters=2000)
     for number in range(60):
         for value in range(3):
             learned(admission, eva, f"SELECT {value} AS c{number}, id AS c{'x' * number} FROM orders")
-    store = admission._remembered
+    store = admission.remembered
     assert 0 < len(store._exact) <= 10
     assert 0 < len(store._shapes) <= 10
     assert 0 <= store._exact_size <= 2000
@@ -224,5 +224,5 @@ def test_what_has_no_template_is_not_tried_for_ever() -> None:
     admission, eva = gate(policy()), client("eva")
     for number in range(6):
         learned(admission, eva, f"SELECT id /* trace {number} */ FROM orders WHERE id = {number}")
-    (shape,) = admission._remembered._shapes.values()
+    (shape,) = admission.remembered._shapes.values()
     assert (shape.failures, shape.variants) == (3, [])
