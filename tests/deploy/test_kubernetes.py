@@ -18,7 +18,7 @@ import yaml
 from nlsql_gateway import config, policy
 from nlsql_gateway.embedded.postgres import EmbeddedPostgres
 from tests.deploy.kustomize import Object, build, containers_of
-from tests.deploy.test_dockerfile import COMMANDS, _last
+from tests.deploy.test_dockerfile import _last
 from tests.e2e.harness import gateway
 from tests.server import bouncer
 
@@ -87,7 +87,8 @@ def test_a_fault_is_found() -> None:
 @pytest.mark.parametrize("version", SUPPORTED)
 def test_is_valid_by_kubernetes(objects: list[Object], version: str) -> None:
     for one in objects:
-        kubernetes_validate.validate(one, version, strict=True)
+        if one["kind"] != "ServiceMonitor":
+            kubernetes_validate.validate(one, version, strict=True)
 
 
 def test_components_bring_what_they_say(built: tuple[str, list[Object]]) -> None:
@@ -155,19 +156,40 @@ def test_selectors_find_pods_and_ports(objects: list[Object]) -> None:
         assert [pod for pod in pods if selected.items() <= pod["metadata"]["labels"].items()]
 
 
-def test_probes_and_preparations_name_what_is_there(objects: list[Object]) -> None:
+def test_probes_ask_what_is_there(objects: list[Object], settings: config.Settings) -> None:
     gateway = containers_of(_one(objects, "StatefulSet", "nlsql-gateway"))[0]
-    script = next(c.value[-1] for c in COMMANDS if c.cmd == "COPY" and "healthcheck.py" in c.original)
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert gateway[probe]["exec"]["command"] == [Path(script).name, "127.0.0.1", _last("EXPOSE").value[0]]
+    asked = {probe: gateway[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert asked == {"startupProbe": "/healthz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
+    ports = {port["name"]: port["containerPort"] for port in gateway["ports"]}
+    assert ports == {"postgresql": settings.listen.port, "metrics": (settings.metrics.address(0) or ("", 0))[1]}
+    assert settings.metrics.ready_without_model
     assert gateway["args"] == list(_last("CMD").value)
     for workload in _workloads(objects):
         for container in containers_of(workload):
             names = {port["name"] for port in container["ports"]}
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-                asked = container.get(probe, {})
-                port = asked.get("httpGet", asked.get("tcpSocket", {})).get("port")
+                asking = container.get(probe, {})
+                port = asking.get("httpGet", asking.get("tcpSocket", {})).get("port")
                 assert port is None or port in names
+
+
+def test_prometheus_finds_one_port_of_each_replica() -> None:
+    """What is its operator's has no schema in kubernetes-validate."""
+    objects = build(_folder("complete"))
+    monitor = _one(objects, "ServiceMonitor", "nlsql-gateway")
+    assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
+    assert monitor["spec"].keys() == {"selector", "endpoints"}
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint.keys() == {"port", "path", "interval", "scrapeTimeout"}
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+    found = [
+        one["metadata"]["name"]
+        for one in objects
+        if one["kind"] == "Service"
+        and wanted.items() <= one["metadata"]["labels"].items()
+        and endpoint["port"] in {port["name"] for port in one["spec"]["ports"]}
+    ]
+    assert found == ["nlsql-gateway-peers"]
 
 
 def test_a_pod_has_the_time_to_drain(objects: list[Object], settings: config.Settings) -> None:
